@@ -1,0 +1,86 @@
+"""The one callable type of every HTTP face: `async (Request) -> Response`.
+
+API server and kubelet are such callables; filters wrap them; `wire.server` puts one on a socket; the in-process
+transport of `skiff.client` calls one directly. So the same request path serves the network and the tests.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """Who asks. `extra` holds lists, as in authentication.k8s.io/v1."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, decoded as far as HTTP goes.
+
+    path: percent-decoded, without the query. raw_path: as sent. headers: lower-case names; repeated ones joined by ", ".
+    user: set by the in-process transport or the authentication filter, never by the network.
+    peer_cert: the verified client certificate, DER, or None. remote: the peer's IP address or "".
+    scratch: what filters leave for those after them (for example the request's attributes for authorization).
+    """
+
+    method: str
+    path: str
+    query_string: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    user: UserInfo | None = None
+    peer_cert: bytes | None = None
+    remote: str = ""
+    raw_path: str = ""
+    scratch: dict[str, Any] = field(default_factory=dict)
+
+    def query(self) -> dict[str, list[str]]:
+        """All query parameters, in order, blank values kept. Raises ValueError on undecodable text."""
+        out: dict[str, list[str]] = {}
+        for k, v in parse_qsl(self.query_string, keep_blank_values=True, errors="strict"):
+            out.setdefault(k, []).append(v)
+        return out
+
+
+class Stream(Protocol):
+    """A raw bidirectional connection, after an upgrade or to a peer. One reader and one writer at a time."""
+
+    async def read(self, n: int = 65536) -> bytes:
+        """Up to n bytes; b"" at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the peer's window allows more (back pressure). Raises ConnectionError when it is gone."""
+        ...
+
+    async def write_eof(self) -> None:
+        """Half-close, where the transport can (TLS cannot: then nothing happens)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP answer. Exactly one of body, stream and upgrade is meant.
+
+    body: complete bytes (Content-Length is set by the server).
+    stream: chunks sent as they come (chunked encoding); the server closes the generator when the client goes away.
+    upgrade: after status 101 and the headers are sent, called once with the raw connection, which it owns.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    upgrade: Callable[[Stream], Awaitable[None]] | None = None
+
+
+Handler = Callable[[Request], Awaitable[Response]]
