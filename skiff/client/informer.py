@@ -37,7 +37,7 @@ class Informer:
 
     def get(self, namespace: str, name: str) -> Obj | None: ...
 
-    def list(self, namespace: str = "") -> list[Obj]:
+    def items(self, namespace: str = "") -> list[Obj]:
         """All, or those of one namespace (indexed), in no promised order."""
         raise NotImplementedError
 
