@@ -1,0 +1,61 @@
+"""Authentication: who asks. One module per authenticator, asked in order; the first that knows the caller decides.
+
+An authenticator returns a UserInfo, or None when the request carries no credential of its kind, and raises Unauthorized
+when it carries one that is wrong. A wrong credential never becomes anonymous: as upstream, other authenticators may
+still accept the request, but if none does it is 401.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from skiff.api.errors import unauthorized
+from skiff.wire.messages import Request, UserInfo
+
+ALL_AUTHENTICATED = "system:authenticated"
+ALL_UNAUTHENTICATED = "system:unauthenticated"
+MASTERS = "system:masters"
+ANONYMOUS = UserInfo("system:anonymous", (ALL_UNAUTHENTICATED,))
+
+
+class Unauthorized(Exception):
+    """The credential is wrong. The sentence goes to the log, never to the client."""
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, request: Request) -> UserInfo | None:
+        """None: nothing of mine in this request. Raises Unauthorized."""
+        ...
+
+
+class Authentication:
+    """The union of authenticators, then the anonymous user if allowed."""
+
+    def __init__(self, authenticators: Sequence[Authenticator], *, anonymous: bool = True):
+        self.authenticators = list(authenticators)
+        self.anonymous = anonymous
+
+    async def authenticate(self, request: Request) -> UserInfo:
+        """The caller with system:authenticated (or anonymous with system:unauthenticated). Raises StatusError 401.
+
+        A user that the in-process transport has set is taken as it is."""
+        if request.user is not None:
+            return request.user
+        failed = False
+        for authenticator in self.authenticators:
+            try:
+                user = await authenticator.authenticate(request)
+            except Unauthorized:
+                failed = True  # as upstream: another authenticator may know the same credential
+                continue
+            if user is not None:
+                return user
+        if failed or not self.anonymous:
+            raise unauthorized()
+        return ANONYMOUS
+
+
+def authenticated(name: str, groups: Sequence[str] = (), **rest: object) -> UserInfo:
+    """A user with system:authenticated added to the groups, once."""
+    if ALL_AUTHENTICATED not in groups:
+        groups = (*groups, ALL_AUTHENTICATED)
+    return UserInfo(name, tuple(groups), **rest)  # type: ignore[arg-type]
