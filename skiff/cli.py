@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         sys.exit(run_daemon(words[0], words[1:]))
     if words and words[0] == "kubectl":
-        words = words[:1] + ["--", *words[1:]]  # everything after it is kubectl's own
+        words = ["kubectl", "--", *words[1:]]  # everything after it is kubectl's own
     args = parser().parse_args(words)
     try:
         sys.exit(args.command(args) or 0)
