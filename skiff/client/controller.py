@@ -5,13 +5,23 @@ It may be called at any time, twice, or after a crash. It returns None, or secon
 raises is logged once and the key retried with exponential back-off (5 ms doubling to 1000 s, as upstream's default).
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from skiff import env
+from skiff.api.errors import StatusError, is_conflict
 from skiff.api.types import GVR, Obj
-from skiff.client.informer import Change, Informers
+from skiff.client.informer import Change, Informer, Informers
+from skiff.client.queue import WorkQueue
+from skiff.client.recorder import Recorder
 from skiff.client.rest import Client
+
+__all__ = ["Controller", "Key", "Recorder", "Watch", "key_of", "owner_keys", "run_controllers", "split_key"]
+
+log = logging.getLogger(__name__)
 
 Key = str
 """`namespace/name`, or `name` for cluster scope."""
@@ -28,7 +38,11 @@ class Watch:
 
 
 class Controller(Protocol):
-    """What a controller module offers. Constructed by keyword with what it uses: client, informers, recorder."""
+    """What a controller module offers. Constructed by keyword with what it uses: client, informers, recorder.
+
+    `reconcile` is called only when the caches of all watches are synced: a cache that is only read is declared as a
+    Watch whose `keys` gives nothing.
+    """
 
     name: str
     workers: int
@@ -52,20 +66,86 @@ def split_key(key: Key) -> tuple[str, str]:
 def owner_keys(kind: str) -> Callable[[Change], Iterable[Key]]:
     """For Watch.keys: the key of the controlling owner (ownerReferences with controller: true) of the given kind, of
     the old and of the new version."""
-    raise NotImplementedError
+
+    def keys(change: Change) -> Iterable[Key]:
+        found: dict[Key, None] = {}
+        for obj in (change.old, change.new):
+            if obj is not None and (owner := _controller_ref(obj)) and owner["kind"] == kind:
+                namespace = obj["metadata"].get("namespace", "")
+                found[f"{namespace}/{owner['name']}" if namespace else owner["name"]] = None
+        return found
+
+    return keys
 
 
-async def run_controllers(client: Client, informers: Informers, controllers: list[Controller]) -> None:
-    """Waits until the caches that a controller watches are synced, then works until cancelled."""
-    raise NotImplementedError
+def _controller_ref(obj: Obj) -> Obj | None:
+    references = obj["metadata"].get("ownerReferences") or ()
+    return next((r for r in references if r.get("controller")), None)
 
 
-class Recorder:
-    """Writes events (events.k8s.io semantics in core/v1 shape), folding repeats into `count` and `lastTimestamp`, never
-    blocking and never failing its caller. `component` becomes source.component and reportingComponent."""
+async def run_controllers(
+    client: Client, informers: Informers, controllers: list[Controller], *, queues: dict[str, WorkQueue] | None = None
+) -> None:
+    """Waits until the caches that a controller watches are synced, then works until cancelled. The informers are run by
+    the caller. `queues`, if given, is filled with each controller's queue under its name (for whoever asks if all is
+    quiet)."""
+    async with asyncio.TaskGroup() as group:
+        for controller in controllers:
+            queue = WorkQueue()
+            if queues is not None:
+                queues[controller.name] = queue
+            watched = [_connect(informers, watch, queue) for watch in controller.watches()]
+            group.create_task(_run_controller(controller, queue, watched), name=f"controller {controller.name}")
 
-    def __init__(self, client: Client, component: str, host: str = ""):
-        raise NotImplementedError
 
-    def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None:
-        """type: Normal or Warning. field_path: for example `spec.containers{web}`."""
+def _connect(informers: Informers, watch: Watch, queue: WorkQueue) -> Informer:
+    informer = informers.get(watch.gvr, labels=watch.labels, fields=watch.fields)
+    keys = watch.keys
+
+    def handle(change: Change) -> None:
+        if keys is None:
+            queue.add(key_of(change.object))
+        else:
+            for key in keys(change):
+                queue.add(key)
+
+    informer.add_handler(handle)
+    return informer
+
+
+async def _run_controller(controller: Controller, queue: WorkQueue, watched: list[Informer]) -> None:
+    try:
+        for informer in watched:
+            await informer.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            for number in range(controller.workers):
+                group.create_task(_work(controller, queue), name=f"worker {controller.name} {number}")
+    finally:
+        queue.close()
+
+
+async def _work(controller: Controller, queue: WorkQueue) -> None:
+    while True:
+        key, cause = await queue.get()
+        env.cause.set(cause)
+        try:
+            again = await controller.reconcile(key)
+        except Exception as e:
+            _log_failure(controller.name, key, e, queue.retry(key))
+        else:
+            queue.forget(key)
+            if again is not None:
+                queue.add_after(key, again)
+        finally:
+            queue.done(key)
+            env.cause.set("")
+
+
+def _log_failure(name: str, key: Key, error: Exception, wait: float) -> None:
+    """A conflict is everyday life, another refusal the world's fault, and only the rest a bug of ours."""
+    if is_conflict(error):
+        log.debug("%s: %s changed meanwhile, again in %.3g s", name, key, wait)
+    elif isinstance(error, StatusError | ConnectionError):
+        log.warning("%s: %s failed, again in %.3g s: %s", name, key, wait, error)
+    else:
+        log.error("%s: reconciling %s failed, again in %.3g s", name, key, wait, exc_info=error)
