@@ -7,7 +7,7 @@ the same tree into checkers. Nodes are shared and never change. A custom resourc
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -177,4 +177,4 @@ class Schemas:
 @cache
 def load() -> Schemas:
     """The built-in definitions, read once per process."""
-    return Schemas((files("skiff.api") / "data" / "schemas.jsonl").read_bytes())
+    return Schemas((Path(__file__).parent / "data" / "schemas.jsonl").read_bytes())
