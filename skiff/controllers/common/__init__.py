@@ -1,0 +1,1 @@
+"""What several controllers need: facts about pods, ownership, expectations, hashes. No controller lives here."""
