@@ -1,0 +1,151 @@
+"""`skiff down`: stops everything, containers included; `--purge` also removes all that the cluster kept.
+
+Works on whatever is left: a killed supervisor, a dead API server, a half-removed state directory.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from contextlib import nullcontext
+from pathlib import Path
+
+from skiff.cluster.components import PROCESSES
+from skiff.cluster.layout import Layout, Settings
+from skiff.cluster.problem import Problem, no_cluster
+from skiff.cluster.progress import console, step
+from skiff.cluster.supervisor import read_pid, stop
+
+SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd", "/run/netns")
+"""Made by containerd and CNI outside the state directory; removed when empty, for they may be another's too."""
+
+
+def down(layout: Layout, *, purge: bool, quiet: bool = False) -> None:
+    """Raises Problem when there is no cluster; purging nothing is fine."""
+    settings = layout.load_settings()
+    if settings is None:
+        if not purge:
+            raise no_cluster(layout.root)
+        shutil.rmtree(layout.root, ignore_errors=True)
+        return
+    with nullcontext() if quiet else step("Stopping the cluster", "Stopped"):
+        stop_processes(layout)
+        remove_pods(layout)
+        stop_containerd(layout)
+        remove_network(layout, settings)
+        remove_cgroups(settings.cgroup_root)
+    if purge:
+        with nullcontext() if quiet else step("Removing what it kept", f"Removed {layout.root}"):
+            remove_state(layout)
+    elif not quiet:
+        console.print(f"State is kept in {layout.root}; skiff up continues from it, skiff down --purge removes it.")
+
+
+def stop_processes(layout: Layout) -> None:
+    """The supervisor stops its own; what an earlier, killed one left is stopped one by one."""
+    for name in ("supervisor", *reversed(PROCESSES)):
+        if pid := read_pid(layout.run / f"{name}.pid"):
+            stop(pid, 30.0)
+
+
+def remove_pods(layout: Layout) -> None:
+    """Stops and removes every sandbox through the CRI, so that CNI gives back addresses and interfaces."""
+    if not layout.containerd_config.exists():
+        return
+    starter = None
+    if not read_pid(layout.run / "containerd.pid"):
+        starter = subprocess.Popen(
+            ["containerd", "--config", str(layout.containerd_config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        asyncio.run(_remove_sandboxes(layout))
+    finally:
+        if starter:
+            starter.terminate()
+            starter.wait()
+
+
+async def _remove_sandboxes(layout: Layout) -> None:
+    from skiff.kubelet.cri import CRIRuntime
+    from skiff.kubelet.runtime import RuntimeFailure, Unavailable
+
+    async with asyncio.timeout(60):
+        runtime = CRIRuntime(f"unix://{layout.containerd_socket}")
+        try:
+            while True:
+                try:
+                    sandboxes = await runtime.sandboxes()
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+            async with asyncio.TaskGroup() as group:
+                for sandbox in sandboxes:
+                    group.create_task(_remove_sandbox(runtime, sandbox.id))
+        except* RuntimeFailure as failures:
+            reason = str(failures.exceptions[0])
+            raise Problem("a pod could not be removed", reason, "skiff down again", str(layout.logs)) from failures
+        finally:
+            await runtime.close()
+
+
+async def _remove_sandbox(runtime, sandbox_id: str) -> None:  # type: ignore[no-untyped-def]
+    await runtime.stop_sandbox(sandbox_id)
+    await runtime.remove_sandbox(sandbox_id)
+
+
+def stop_containerd(layout: Layout) -> None:
+    """containerd, and shims that outlived it."""
+    if pid := read_pid(layout.run / "containerd.pid"):
+        stop(pid)
+    (layout.run / "containerd.pid").unlink(missing_ok=True)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _is_shim(entry, str(layout.containerd)):
+            stop(int(entry.name), 2.0)
+
+
+def _is_shim(process: Path, containerd: str) -> bool:
+    try:
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return "containerd-shim" in words[0] and any(w.startswith(containerd) for w in words)
+
+
+def remove_network(layout: Layout, s: Settings) -> None:
+    from skiff.network.host import teardown
+    from skiff.proxy.main import cleanup
+
+    cleanup()
+    teardown(s.bridge)
+
+
+def remove_cgroups(root: str) -> None:
+    """The pods' cgroups in every mounted hierarchy; only empty ones can be removed, the innermost first."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, kind, *_rest = line.split()
+        top = Path(mount + root)
+        if not kind.startswith("cgroup") or not top.is_dir():
+            continue
+        for directory, _, _ in os.walk(top, topdown=False):
+            os.rmdir(directory)
+
+
+def remove_state(layout: Layout) -> None:
+    for mount in _mounts_below(layout.root):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    shutil.rmtree(layout.root)
+    for shared in SHARED_DIRECTORIES:
+        try:
+            os.rmdir(shared)
+        except OSError:
+            continue  # not there, or somebody else's too
+
+
+def _mounts_below(root: Path) -> list[str]:
+    """Mount points below a directory, the innermost first."""
+    points = [
+        line.split()[1].encode().decode("unicode_escape") for line in Path("/proc/mounts").read_text().splitlines()
+    ]
+    return sorted((p for p in points if p.startswith(f"{root}/")), key=len, reverse=True)
