@@ -14,14 +14,26 @@ from skiff import env
 from skiff.api import selectors
 from skiff.api.errors import StatusError, is_conflict
 from skiff.api.gvr import PODS, REPLICASETS
+from skiff.api.meta import (
+    controller_of,
+    is_being_deleted,
+    is_controlled_by,
+    is_pod_active,
+    is_pod_available,
+    is_pod_ready,
+    is_pod_terminating,
+    labels,
+    name,
+    namespace,
+)
 from skiff.api.types import GVR, Obj
 from skiff.client.controller import Key, Recorder, Watch, key_of, split_key
+from skiff.client.expectations import Expectations
 from skiff.client.informer import Change, Informers
 from skiff.client.rest import Client
 from skiff.controllers.common import indexes, pods
-from skiff.controllers.common.expectations import Expectations
-from skiff.controllers.common.meta import deleting, generation, labels, name, namespace, spec, status, without_zeros
-from skiff.controllers.common.owners import claim, controller_of, is_controlled_by
+from skiff.controllers.common.meta import generation, spec, status, without_zeros
+from skiff.controllers.common.owners import claim
 from skiff.controllers.common.podcontrol import PodControl, in_slow_batches
 from skiff.controllers.common.routing import OwnerRoutes
 from skiff.controllers.common.times import timestamp
@@ -56,8 +68,8 @@ def next_status(owner: Obj, active: list[Obj], terminating: int | None, error: s
     counts: Obj = {
         "replicas": len(active),
         "fullyLabeledReplicas": sum(template.matches(labels(pod)) for pod in active),
-        "readyReplicas": sum(pods.is_ready(pod) for pod in active),
-        "availableReplicas": sum(pods.is_available(pod, min_ready, now) for pod in active),
+        "readyReplicas": sum(is_pod_ready(pod) for pod in active),
+        "availableReplicas": sum(is_pod_available(pod, min_ready, now) for pod in active),
         "observedGeneration": generation(owner),
     }
     result = without_zeros(counts, keep=("replicas",))
@@ -114,7 +126,7 @@ class ReplicaSetController:
         """Also notes what the cache has now shown."""
         pod = change.object
         if (owner := self._routes.owner(pod)) is not None:
-            if change.type == "deleted" or deleting(pod):
+            if change.type == "deleted" or is_being_deleted(pod):
                 self._expectations.deletion_observed(key_of(owner), key_of(pod))
             elif change.type == "added":
                 self._expectations.creation_observed(key_of(owner))
@@ -128,16 +140,16 @@ class ReplicaSetController:
         quiet = self._expectations.satisfied(key)
         selector = self.selector(owner)
         everything = indexes.owned_or_orphaned(self._pods, owner)
-        candidates = [pod for pod in everything if pods.is_active(pod)]
+        candidates = [pod for pod in everything if is_pod_active(pod)]
         active = await claim(self._client, owner, self.gvr, PODS, lambda pod: selector.matches(labels(pod)), candidates)
         error = None
-        if quiet and not deleting(owner):
+        if quiet and not is_being_deleted(owner):
             error = await self._manage(key, owner, active)
         now = env.epoch()
         terminating = [
             pod
             for pod in everything
-            if pods.is_terminating(pod) and is_controlled_by(pod, owner) and selector.matches(labels(pod))
+            if is_pod_terminating(pod) and is_controlled_by(pod, owner) and selector.matches(labels(pod))
         ]
         reported = len(terminating) if self.reports_terminating else None
         text = None if error is None else _message(error)
@@ -163,7 +175,7 @@ class ReplicaSetController:
         return [pod for sibling in siblings for pod in indexes.owned_by(self._pods, sibling)]
 
     async def _create(self, key: Key, owner: Obj, count: int) -> Exception | None:
-        self._expectations.expect_creations(key, count)
+        self._expectations.expect(key, creations=count)
 
         async def one() -> None:
             made = await self._control.create_from_template(owner, spec(owner).get("template") or {})
@@ -177,7 +189,7 @@ class ReplicaSetController:
 
     async def _delete(self, key: Key, owner: Obj, names: tuple[str, ...]) -> Exception | None:
         pod_keys = [f"{namespace(owner)}/{pod}" for pod in names]
-        self._expectations.expect_deletions(key, pod_keys)
+        self._expectations.expect(key, deletions=set(pod_keys))
 
         async def one(pod: str, pod_key: str) -> None:
             try:

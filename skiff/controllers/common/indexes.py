@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from skiff.api.gvr import PODS
+from skiff.api.meta import controller_of, namespace, uid
 from skiff.api.types import GVR, Obj
 from skiff.client.informer import Informer, Informers
-from skiff.controllers.common.meta import namespace, uid
-from skiff.controllers.common.owners import controller_of
 from skiff.controllers.common.pods import node_name
 
 _OWNER = "controller"

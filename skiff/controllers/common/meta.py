@@ -1,37 +1,6 @@
-"""Reading metadata of objects: absent maps and lists read as empty, nothing is changed."""
-
-from collections.abc import Mapping
+"""Parts of objects that controllers read all the time, absent ones as empty. The rest is in skiff.api.meta."""
 
 from skiff.api.types import Obj
-
-
-def meta(obj: Obj) -> Obj:
-    found: Obj = obj["metadata"]
-    return found
-
-
-def labels(obj: Obj) -> Mapping[str, str]:
-    return obj.get("metadata", {}).get("labels") or {}
-
-
-def annotations(obj: Obj) -> Mapping[str, str]:
-    return obj.get("metadata", {}).get("annotations") or {}
-
-
-def uid(obj: Obj) -> str:
-    return str(obj["metadata"].get("uid", ""))
-
-
-def name(obj: Obj) -> str:
-    return str(obj["metadata"]["name"])
-
-
-def namespace(obj: Obj) -> str:
-    return str(obj["metadata"].get("namespace") or "")
-
-
-def deleting(obj: Obj) -> bool:
-    return bool(obj["metadata"].get("deletionTimestamp"))
 
 
 def generation(obj: Obj) -> int:
@@ -44,11 +13,6 @@ def spec(obj: Obj) -> Obj:
 
 def status(obj: Obj) -> Obj:
     return obj.get("status") or {}
-
-
-def condition(holder: Obj, type: str) -> Obj | None:
-    """The condition of that type in an object's status."""
-    return next((c for c in status(holder).get("conditions") or () if c.get("type") == type), None)
 
 
 def without_zeros(values: Obj, keep: tuple[str, ...] = ()) -> Obj:

@@ -7,30 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from skiff.api.errors import StatusError, is_not_found, is_reason
+from skiff.api.meta import controller_of, is_being_deleted, name, namespace, new_controller_ref, uid
 from skiff.api.types import GVR, Obj
 from skiff.client.rest import Client
-from skiff.controllers.common.meta import deleting, name, namespace, uid
-
-
-def controller_of(obj: Obj) -> Obj | None:
-    """The owner reference with controller: true."""
-    return next((r for r in obj["metadata"].get("ownerReferences") or () if r.get("controller")), None)
-
-
-def is_controlled_by(obj: Obj, owner: Obj) -> bool:
-    ref = controller_of(obj)
-    return ref is not None and ref.get("uid") == uid(owner)
-
-
-def controller_ref(owner: Obj, gvr: GVR) -> Obj:
-    return {
-        "apiVersion": gvr.api_version,
-        "kind": gvr.kind,
-        "name": name(owner),
-        "uid": uid(owner),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +31,11 @@ def plan_claims(owner: Obj, matches: Callable[[Obj], bool], objects: Iterable[Ob
         matching = matches(obj)
         if ref is not None and matching:
             owned.append(obj)
-        elif deleting(owner):
+        elif is_being_deleted(owner):
             continue
         elif ref is not None:
             release.append(obj)
-        elif matching and not deleting(obj) and namespace(obj) == namespace(owner):
+        elif matching and not is_being_deleted(obj) and namespace(obj) == namespace(owner):
             adopt.append(obj)
     return Claims(tuple(owned), tuple(adopt), tuple(release))
 
@@ -85,12 +64,12 @@ async def _recheck_alive(client: Client, owner: Obj, gvr: GVR) -> None:
     fresh = await client.get(gvr, name(owner), namespace(owner))
     if uid(fresh) != uid(owner):
         raise RuntimeError(f"original {gvr.kind} {namespace(owner)}/{name(owner)} is gone")
-    if deleting(fresh):
+    if is_being_deleted(fresh):
         raise RuntimeError(f"{namespace(owner)}/{name(owner)} has just been deleted")
 
 
 async def _adopt(client: Client, owner: Obj, owner_gvr: GVR, gvr: GVR, obj: Obj) -> Obj:
-    patch = {"metadata": {"ownerReferences": [controller_ref(owner, owner_gvr)], "uid": uid(obj)}}
+    patch = {"metadata": {"ownerReferences": [new_controller_ref(owner, owner_gvr)], "uid": uid(obj)}}
     return await client.patch(gvr, name(obj), patch, namespace(obj), type="strategic")
 
 

@@ -9,11 +9,10 @@ from copy import deepcopy
 
 from skiff.api.errors import StatusError, is_not_found
 from skiff.api.gvr import PODS
+from skiff.api.meta import name, namespace, new_controller_ref
 from skiff.api.types import GVR, Obj
 from skiff.client.controller import Recorder
 from skiff.client.rest import Client
-from skiff.controllers.common.meta import name, namespace
-from skiff.controllers.common.owners import controller_ref
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 
@@ -21,7 +20,7 @@ NAMESPACE_TERMINATING = "NamespaceTerminating"
 def pod_from_template(template: Obj, owner: Obj, owner_gvr: GVR) -> Obj:
     """A pod that the owner controls, named `<owner>-<random>` by the server."""
     source = template.get("metadata") or {}
-    metadata: Obj = {"generateName": f"{name(owner)}-", "ownerReferences": [controller_ref(owner, owner_gvr)]}
+    metadata: Obj = {"generateName": f"{name(owner)}-", "ownerReferences": [new_controller_ref(owner, owner_gvr)]}
     for key in ("labels", "annotations", "finalizers"):
         if source.get(key):
             metadata[key] = deepcopy(source[key])

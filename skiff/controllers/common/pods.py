@@ -8,52 +8,23 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cmp_to_key
 
+from skiff.api.meta import annotations, get_condition, is_pod_active, is_pod_ready, pod_phase, uid
 from skiff.api.types import Obj
-from skiff.controllers.common.meta import annotations, condition, deleting, spec, status, uid
+from skiff.controllers.common.meta import spec, status
 from skiff.controllers.common.times import seconds
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
-def phase(pod: Obj) -> str:
-    return str(status(pod).get("phase") or "")
-
-
 def node_name(pod: Obj) -> str:
     return str(spec(pod).get("nodeName") or "")
 
 
-def is_terminal(pod: Obj) -> bool:
-    """Succeeded or Failed: its containers will not run again."""
-    return phase(pod) in ("Succeeded", "Failed")
-
-
-def is_active(pod: Obj) -> bool:
-    return not is_terminal(pod) and not deleting(pod)
-
-
-def is_terminating(pod: Obj) -> bool:
-    return not is_terminal(pod) and deleting(pod)
-
-
-def is_ready(pod: Obj) -> bool:
-    found = condition(pod, "Ready")
-    return found is not None and found.get("status") == "True"
-
-
 def ready_since(pod: Obj) -> float | None:
     """Epoch seconds at which the pod became ready; None if it is not, or nobody wrote down when."""
-    found = condition(pod, "Ready")
+    found = get_condition(pod, "Ready")
     return seconds(found.get("lastTransitionTime")) if found and found.get("status") == "True" else None
-
-
-def is_available(pod: Obj, min_ready_seconds: int, now: float) -> bool:
-    """Ready, and for at least that long."""
-    if not is_ready(pod):
-        return False
-    since = ready_since(pod)
-    return min_ready_seconds == 0 or (since is not None and since + min_ready_seconds <= now)
 
 
 def seconds_until_available(pods: Iterable[Obj], min_ready_seconds: int, now: float) -> float | None:
@@ -86,20 +57,20 @@ def restarts(pod: Obj) -> tuple[int, int]:
 def deletion_order(pods: Sequence[Obj], related: Iterable[Obj], now: float) -> list[Obj]:
     """Those to be given up first come first. `related`: pods of sibling sets too; sharing a node with many of them is a
     reason to go. Ages count on a logarithmic scale, equal ones are ordered by uid (upstream ActivePodsWithRanks)."""
-    on_node = Counter(node_name(pod) for pod in related if is_active(pod))
+    on_node = Counter(node_name(pod) for pod in related if is_pod_active(pod))
 
     def compare(a: Obj, b: Obj) -> int:
         if bool(node_name(a)) != bool(node_name(b)):
             return -1 if not node_name(a) else 1
         for x, y in (
-            (_PHASE_ORDER.get(phase(a), 0), _PHASE_ORDER.get(phase(b), 0)),
-            (is_ready(a), is_ready(b)),
+            (_PHASE_ORDER.get(pod_phase(a), 0), _PHASE_ORDER.get(pod_phase(b), 0)),
+            (is_pod_ready(a), is_pod_ready(b)),
             (deletion_cost(a), deletion_cost(b)),
             (-on_node[node_name(a)], -on_node[node_name(b)]),
         ):
             if x != y:
                 return -1 if x < y else 1
-        if is_ready(a) and ready_since(a) != ready_since(b):
+        if is_pod_ready(a) and ready_since(a) != ready_since(b):
             return _younger_first(a, b, ready_since(a), ready_since(b), now)
         if restarts(a) != restarts(b):
             return -1 if restarts(a) > restarts(b) else 1

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
+from skiff.api.meta import controller_of, is_being_deleted, labels, namespace, uid
 from skiff.api.selectors import Selector
 from skiff.api.types import Obj
 from skiff.client.controller import Key, key_of
 from skiff.client.informer import Change, Informer
-from skiff.controllers.common.meta import deleting, labels, namespace, uid
-from skiff.controllers.common.owners import controller_of
 
 
 class OwnerRoutes:
@@ -39,6 +38,6 @@ class OwnerRoutes:
         versions = [obj for obj in (change.old, change.new) if obj is not None]
         owners = [owner for obj in versions if (owner := self.owner(obj)) is not None]
         obj = change.object
-        if controller_of(obj) is None and change.type != "deleted" and not deleting(obj):
+        if controller_of(obj) is None and change.type != "deleted" and not is_being_deleted(obj):
             owners += self.possible(obj)
         return sorted({key_of(owner) for owner in owners})

@@ -1,20 +1,17 @@
-"""Timestamps as they stand in objects (RFC 3339, UTC, whole seconds or microseconds) and seconds since the epoch."""
-
-from datetime import UTC, datetime
+"""Now as text, and text as seconds: what controllers write into objects and read from them."""
 
 from skiff import env
+from skiff.api import times
 
 
 def timestamp(epoch: float | None = None) -> str:
-    """`2026-01-02T03:04:05Z` for metav1.Time fields; now by default. Fractions are cut off, as upstream does."""
-    moment = datetime.fromtimestamp(int(env.epoch() if epoch is None else epoch), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """For metav1.Time fields; now by default."""
+    return times.format_time(env.epoch() if epoch is None else epoch)
 
 
 def micro_timestamp(epoch: float | None = None) -> str:
-    """`2026-01-02T03:04:05.678901Z` for metav1.MicroTime fields; now by default."""
-    moment = datetime.fromtimestamp(env.epoch() if epoch is None else epoch, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """For metav1.MicroTime fields; now by default."""
+    return times.format_micro(env.epoch() if epoch is None else epoch)
 
 
 def seconds(text: str | None) -> float | None:
@@ -22,6 +19,6 @@ def seconds(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        return times.epoch(text)
+    except times.TimeError:
         return None

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from skiff import env
 from skiff.api import selectors
 from skiff.api.gvr import DEPLOYMENTS, PODS, REPLICASETS
+from skiff.api.meta import is_being_deleted, is_pod_terminal, labels, name
 from skiff.api.types import Obj
 from skiff.client.controller import Key, Recorder, Watch, split_key
 from skiff.client.informer import Change, Informers
 from skiff.client.rest import Client
-from skiff.controllers.common import indexes, pods
-from skiff.controllers.common.meta import deleting, generation, labels, name, spec, status
+from skiff.controllers.common import indexes
+from skiff.controllers.common.meta import generation, spec, status
 from skiff.controllers.common.owners import claim
 from skiff.controllers.common.routing import OwnerRoutes
 from skiff.controllers.deployment import sizes
@@ -26,7 +27,7 @@ def old_pods_running(new: Obj | None, old: Iterable[Obj], pods_by_set: dict[str,
     if any(status(s).get("replicas") for s in old):
         return True
     others = (found for key, found in pods_by_set.items() if new is None or key != name(new))
-    return any(not pods.is_terminal(pod) for found in others for pod in found)
+    return any(not is_pod_terminal(pod) for found in others for pod in found)
 
 
 class DeploymentController:
@@ -52,7 +53,7 @@ class DeploymentController:
 
     def _pod_changed(self, change: Change) -> Iterable[Key]:
         """A Recreate deployment waits for the last old pod to end; nothing else depends on pods directly."""
-        ended = change.type == "deleted" or pods.is_terminal(change.object)
+        ended = change.type == "deleted" or is_pod_terminal(change.object)
         owner = self._set_routes.owner(change.object) if ended else None
         deployment = self._routes.owner(owner) if owner else None
         if deployment is None or (spec(deployment).get("strategy") or {}).get("type") != "Recreate":
@@ -73,7 +74,7 @@ class DeploymentController:
         selector = self._selector(d)
         candidates = indexes.owned_or_orphaned(self._sets, d)
         sets = await claim(self._client, d, DEPLOYMENTS, REPLICASETS, lambda s: selector.matches(labels(s)), candidates)
-        if deleting(d):
+        if is_being_deleted(d):
             new, old = await self._sync.find_sets(d, sets, create=False)
             return await self._report(d, reports.next_status(d, new, old, env.epoch()))
         if (noted := reports.paused_condition(d, env.epoch())) and reports.set_condition(d, noted):

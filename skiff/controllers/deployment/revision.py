@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 
 from skiff.api.gvr import DEPLOYMENTS
+from skiff.api.meta import annotations, is_being_deleted, name, namespace, new_controller_ref, uid
 from skiff.api.types import Obj
-from skiff.controllers.common.meta import annotations, deleting, generation, name, namespace, spec, status, uid
-from skiff.controllers.common.owners import controller_ref
+from skiff.controllers.common.meta import generation, spec, status
 from skiff.controllers.common.templates import HASH_LABEL, compute_hash, equal_ignoring_hash
 from skiff.controllers.deployment import sizes
 
@@ -97,7 +97,7 @@ def new_set(deployment: Obj, old: Sequence[Obj], number: int) -> Obj:
             "namespace": namespace(deployment),
             "labels": dict(template["metadata"]["labels"]),
             "annotations": {**noted, **sizes.size_annotations(deployment)},
-            "ownerReferences": [controller_ref(deployment, DEPLOYMENTS)],
+            "ownerReferences": [new_controller_ref(deployment, DEPLOYMENTS)],
         },
         "spec": {
             "replicas": sizes.new_replicas(deployment, sizes.total(old), 0),
@@ -115,7 +115,7 @@ def surplus_history(deployment: Obj, old: Iterable[Obj]) -> list[Obj]:
     limit = spec(deployment).get("revisionHistoryLimit")
     if limit is None or limit == sizes.NEVER:
         return []
-    alive = [s for s in old if not deleting(s)]
+    alive = [s for s in old if not is_being_deleted(s)]
     alive.sort(key=lambda s: (revision(s), s["metadata"].get("creationTimestamp", ""), name(s)))
     return [s for s in alive[: max(0, len(alive) - limit)] if _settled_empty(s)]
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skiff.api.intstr import scaled
+from skiff.api.meta import annotations, name
 from skiff.api.types import Obj
-from skiff.controllers.common.meta import annotations, name, spec, status
+from skiff.controllers.common.meta import spec, status
 
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"

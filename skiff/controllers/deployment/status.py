@@ -7,8 +7,9 @@ Pure. Source: upstream pkg/controller/deployment/{sync,progress}.go; reasons and
 from collections.abc import Iterable
 from typing import Any
 
+from skiff.api.meta import get_condition, name
 from skiff.api.types import Obj
-from skiff.controllers.common.meta import condition, generation, name, spec, status, without_zeros
+from skiff.controllers.common.meta import generation, spec, status, without_zeros
 from skiff.controllers.common.times import seconds, timestamp
 from skiff.controllers.deployment import sizes
 
@@ -124,7 +125,7 @@ def rollout_status(deployment: Obj, new: Obj | None, old: Iterable[Obj], now: fl
 
 def _was_complete(deployment: Obj, result: Obj) -> bool:
     """Only one set is active and the last rollout has ended: there is no progress to estimate."""
-    current = condition(deployment, "Progressing")
+    current = get_condition(deployment, "Progressing")
     same = result.get("replicas", 0) == result.get("updatedReplicas", 0)
     return same and current is not None and current.get("reason") == NEW_SET_AVAILABLE
 
@@ -139,7 +140,7 @@ def _progressing(deployment: Obj, new: Obj | None, result: Obj, conditions: list
         return with_condition(conditions, verdict("True", NEW_SET_AVAILABLE, "has successfully progressed."))
     if is_progressing(deployment, result):
         changed = verdict("True", "ReplicaSetUpdated", "is progressing.")
-        current = condition(deployment, "Progressing")
+        current = get_condition(deployment, "Progressing")
         if current is not None and current["status"] == "True":
             changed["lastTransitionTime"] = current.get("lastTransitionTime", changed["lastTransitionTime"])
         # Progress moves lastUpdateTime even when the reason stays: the deadline counts from it.
@@ -169,7 +170,7 @@ def is_progressing(deployment: Obj, values: Obj) -> bool:
 
 
 def is_timed_out(deployment: Obj, now: float) -> bool:
-    current = condition(deployment, "Progressing")
+    current = get_condition(deployment, "Progressing")
     if current is None or not has_deadline(deployment) or current.get("reason") == NEW_SET_AVAILABLE:
         return False
     if current.get("reason") == TIMED_OUT:
@@ -180,7 +181,7 @@ def is_timed_out(deployment: Obj, now: float) -> bool:
 
 def seconds_until_deadline(deployment: Obj, values: Obj, now: float) -> float | None:
     """When to look again at a deployment that may be stuck; None if that cannot be or is settled."""
-    current = condition(deployment, "Progressing")
+    current = get_condition(deployment, "Progressing")
     if current is None or not has_deadline(deployment):
         return None
     if is_complete(deployment, values) or current.get("reason") == TIMED_OUT:
@@ -194,7 +195,7 @@ def seconds_until_deadline(deployment: Obj, values: Obj, now: float) -> float | 
 def replica_failure(new: Obj | None, old: Iterable[Obj]) -> Obj | None:
     """The new set's, or else the first old set's, as a deployment's condition."""
     for s in [*([new] if new else []), *old]:
-        found = condition(s, "ReplicaFailure")
+        found = get_condition(s, "ReplicaFailure")
         if found is not None:
             moment = found.get("lastTransitionTime", "")
             return {"reason": "", "message": "", **found, "lastUpdateTime": moment, "lastTransitionTime": moment}
@@ -203,7 +204,7 @@ def replica_failure(new: Obj | None, old: Iterable[Obj]) -> Obj | None:
 
 def paused_condition(deployment: Obj, now: float) -> Obj | None:
     """What to note when a deployment with a deadline is paused or resumed; None if it is noted already."""
-    current = condition(deployment, "Progressing")
+    current = get_condition(deployment, "Progressing")
     reason = current.get("reason") if current else None
     if not has_deadline(deployment) or reason == TIMED_OUT:
         return None

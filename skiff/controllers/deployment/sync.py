@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from skiff import env
 from skiff.api.errors import StatusError, is_already_exists, is_not_found
 from skiff.api.gvr import DEPLOYMENTS, REPLICASETS
+from skiff.api.meta import annotations, get_condition, is_controlled_by, name, namespace
 from skiff.api.types import Obj
 from skiff.client.controller import Recorder
 from skiff.client.rest import Client
-from skiff.controllers.common.meta import annotations, condition, name, namespace, spec, status
-from skiff.controllers.common.owners import is_controlled_by
+from skiff.controllers.common.meta import spec, status
 from skiff.controllers.common.podcontrol import NAMESPACE_TERMINATING, has_cause
 from skiff.controllers.common.templates import equal_ignoring_hash
 from skiff.controllers.deployment import revision, sizes
@@ -46,7 +46,7 @@ class Sync:
             changed["spec"] = {**new["spec"], "minReadySeconds": min_ready}
             return await self._client.update(REPLICASETS, changed)
         update = self._note_revision(d, present.get(revision.REVISION, ""))
-        if reports.has_deadline(d) and condition(d, "Progressing") is None:
+        if reports.has_deadline(d) and get_condition(d, "Progressing") is None:
             text = f'Found new replica set "{name(new)}"'
             found = reports.new_condition("Progressing", "True", "FoundNewReplicaSet", text, env.epoch())
             update = reports.set_condition(d, found) or update
