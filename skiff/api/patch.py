@@ -198,14 +198,14 @@ def _merge(document: Obj, patch: Obj) -> Obj:
         elif isinstance(current, dict):
             result[key] = _merge(current, value) if isinstance(value, dict) else value
         else:
-            result[key] = _without_nulls(value)
+            result[key] = without_nulls(value)
     return result
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
     """Fields that are null left out, also below lists."""
     if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_without_nulls(v) for v in value]
+        return [without_nulls(v) for v in value]
     return value
