@@ -50,7 +50,8 @@ class StreamProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._eof = True
         _wake(self._reader)
-        return True  # a half-closed peer may still read
+        # a half-closed peer may still read; TLS knows no half-close
+        return self._transport is not None and self._transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._eof = self._lost = True
