@@ -73,6 +73,7 @@ class Resource:
     validate_status_update: the same for the status subresource.
     selectable:       field selectors beyond metadata.name and metadata.namespace: field label → value of an object.
     indexed:          those of `selectable` for which the watch cache keeps an index.
+    status_on_create: the creator may set the status (upstream's strategy does not reset it), as kubelets do for nodes.
     name_rule:        name → error sentences (upstream's), [] if fine.
     storage:          the resource under which objects are stored, when another version or group is the stored one;
                       to_storage / from_storage convert a whole object (copying).
@@ -95,6 +96,7 @@ class Resource:
     name_rule: Callable[[str], list[str]] | None = None
     has_status: bool = False
     has_generation: bool = False
+    status_on_create: bool = False
     unconditional_update: bool = True
     create_on_update: bool = False
     default_propagation: str = "Background"

@@ -1,0 +1,75 @@
+"""admissionregistration.k8s.io/v1. Defaults: pkg/apis/admissionregistration/v1/defaults.go."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from skiff.api.resources import Resource
+from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.fields import Rule, each, inside, nil, rules, struct
+
+GROUP = "admissionregistration.k8s.io"
+
+default_rule = nil(scope="*")
+
+default_service_reference = nil(port=443)
+
+
+def _webhook(**more: Any) -> Rule:
+    return rules(
+        nil(
+            failurePolicy="Fail",
+            matchPolicy="Equivalent",
+            namespaceSelector={},
+            objectSelector={},
+            timeoutSeconds=10,
+            **more,
+        ),
+        inside("clientConfig.service", default_service_reference),
+        each("rules", default_rule),
+    )
+
+
+default_match_resources = rules(
+    nil(matchPolicy="Equivalent", namespaceSelector={}, objectSelector={}),
+    each("resourceRules", default_rule),
+    each("excludeResourceRules", default_rule),
+)
+
+_policy_spec = rules(nil(failurePolicy="Fail"), inside("matchConstraints", default_match_resources))
+
+default_policy = struct("spec", _policy_spec)
+
+default_policy_binding = struct("spec", inside("matchResources", default_match_resources))
+
+
+def _record(plural: str, kind: str, **differences: Any) -> Resource:
+    return builtin(
+        GROUP,
+        "v1",
+        plural,
+        kind,
+        namespaced=False,
+        categories=("api-extensions",),
+        has_generation=True,
+        unconditional_update=False,
+        **differences,
+    )
+
+
+RESOURCES: Sequence[Resource] = (
+    _record("mutatingadmissionpolicies", "MutatingAdmissionPolicy", default=default_policy),
+    _record("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", default=default_policy_binding),
+    _record(
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        default=each("webhooks", _webhook(reinvocationPolicy="Never")),
+    ),
+    _record(
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        subresources=(STATUS,),
+        default=rules(default_policy, struct("status")),
+    ),
+    _record("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", default=default_policy_binding),
+    _record("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", default=each("webhooks", _webhook())),
+)

@@ -1,0 +1,23 @@
+"""apiregistration.k8s.io/v1: APIService."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource
+from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.fields import inside, nil, rules, struct
+
+default_api_service = rules(inside("spec.service", nil(port=443)), struct("status"))
+
+RESOURCES: Sequence[Resource] = (
+    builtin(
+        "apiregistration.k8s.io",
+        "v1",
+        "apiservices",
+        "APIService",
+        namespaced=False,
+        categories=("api-extensions",),
+        subresources=(STATUS,),
+        default=default_api_service,
+        unconditional_update=False,
+    ),
+)

@@ -1,0 +1,141 @@
+"""apps/v1: workloads. Defaults: pkg/apis/apps/v1/defaults.go."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource
+from skiff.api.resources.core.defaults import default_claim_spec
+from skiff.api.resources.core.pod_defaults import default_template
+from skiff.api.resources.define import SCALE, STATUS, builtin
+from skiff.api.resources.fields import child, each, empty_status, nil, rules, struct, zero
+from skiff.api.types import Obj
+
+
+def _rolling(values: dict[str, object]) -> object:
+    """Rules for a strategy: rolling update unless said otherwise, and then its numbers."""
+
+    def apply(strategy: Obj) -> None:
+        zero(type="RollingUpdate")(strategy)
+        if strategy["type"] == "RollingUpdate":
+            nil(**values)(child(strategy, "rollingUpdate"))
+
+    return apply
+
+
+default_deployment = rules(
+    struct(
+        "spec",
+        nil(replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600),
+        struct("strategy", _rolling({"maxUnavailable": "25%", "maxSurge": "25%"})),
+        struct("template", default_template),
+    ),
+    empty_status(),
+)
+
+default_replica_set = rules(
+    struct("spec", nil(replicas=1)),
+    lambda obj: default_template(obj["spec"]["template"]) if obj["spec"].get("template") else None,
+    empty_status("replicas"),
+)
+
+default_daemon_set = rules(
+    struct(
+        "spec",
+        nil(revisionHistoryLimit=10),
+        struct("updateStrategy", _rolling({"maxUnavailable": 1, "maxSurge": 0})),
+        struct("template", default_template),
+    ),
+    empty_status("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"),
+)
+
+
+def _stateful_strategy(strategy: Obj) -> None:
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        child(strategy, "rollingUpdate")
+    if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        nil(partition=0, maxUnavailable=1)(strategy["rollingUpdate"])
+
+
+def _claim_template(claim: Obj) -> None:
+    """Templates are written with kind, apiVersion and status, as upstream does."""
+    zero(apiVersion="v1", kind="PersistentVolumeClaim")(claim)
+    default_claim_spec(child(claim, "spec"))
+    zero(phase="Pending")(child(claim, "status"))
+
+
+default_stateful_set = rules(
+    struct(
+        "spec",
+        zero(podManagementPolicy="OrderedReady"),
+        struct("updateStrategy", _stateful_strategy),
+        struct("persistentVolumeClaimRetentionPolicy", zero(whenDeleted="Retain", whenScaled="Retain")),
+        nil(replicas=1, revisionHistoryLimit=10),
+        struct("template", default_template),
+        each("volumeClaimTemplates", _claim_template),
+    ),
+    empty_status("replicas", "availableReplicas"),
+)
+
+default_controller_revision = zero(revision=0)
+
+
+def prepare_daemon_set(new: Obj, old: Obj | None) -> None:
+    """The deprecated templateGeneration is kept as an annotation, counting changes of the template."""
+    annotations = child(child(new, "metadata"), "annotations")
+    key = "deprecated.daemonset.template.generation"
+    if old is None:
+        annotations.setdefault(key, "1")
+        return
+    before = ((old.get("metadata") or {}).get("annotations") or {}).get(key, "1")
+    changed = new["spec"].get("template") != old["spec"].get("template")
+    annotations[key] = str(int(before) + 1) if changed and before.isdigit() else before
+
+
+RESOURCES: Sequence[Resource] = (
+    builtin("apps", "v1", "controllerrevisions", "ControllerRevision", default=default_controller_revision),
+    builtin(
+        "apps",
+        "v1",
+        "daemonsets",
+        "DaemonSet",
+        short_names=("ds",),
+        categories=("all",),
+        subresources=(STATUS,),
+        default=default_daemon_set,
+        prepare=prepare_daemon_set,
+        has_generation=True,
+    ),
+    builtin(
+        "apps",
+        "v1",
+        "deployments",
+        "Deployment",
+        short_names=("deploy",),
+        categories=("all",),
+        subresources=(SCALE, STATUS),
+        default=default_deployment,
+        has_generation=True,
+    ),
+    builtin(
+        "apps",
+        "v1",
+        "replicasets",
+        "ReplicaSet",
+        short_names=("rs",),
+        categories=("all",),
+        subresources=(SCALE, STATUS),
+        default=default_replica_set,
+        has_generation=True,
+    ),
+    builtin(
+        "apps",
+        "v1",
+        "statefulsets",
+        "StatefulSet",
+        short_names=("sts",),
+        categories=("all",),
+        subresources=(SCALE, STATUS),
+        default=default_stateful_set,
+        has_generation=True,
+    ),
+)

@@ -1,0 +1,195 @@
+"""The core group (`""`), version v1. One module per concern; the records stand here, in discovery order."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource, Subresource
+from skiff.api.resources.core import defaults, events, pod_prepare
+from skiff.api.resources.core.pod_defaults import default_pod
+from skiff.api.resources.core.service_defaults import default_service
+from skiff.api.resources.core.service_prepare import prepare_service
+from skiff.api.resources.core.simple_prepare import prepare_claim, prepare_namespace, prepare_persistent_volume
+from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
+from skiff.api.types import Obj
+
+PROXY_VERBS = ("create", "delete", "get", "patch", "update")
+STREAM_VERBS = ("create", "get")
+
+
+def _flag(path: str) -> dict[str, object]:
+    value = text(path)
+    return {path: lambda obj: value(obj) or "false"}
+
+
+def _pod_ip(obj: Obj) -> str:
+    ips = (obj.get("status") or {}).get("podIPs") or [{}]
+    return str(ips[0].get("ip", ""))
+
+
+_POD_SELECTABLE = {
+    **selectable(
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "status.phase",
+        "status.nominatedNodeName",
+    ),
+    **_flag("spec.hostNetwork"),
+    "status.podIP": _pod_ip,
+    "status.podIPs": _pod_ip,
+}
+
+_POD_SUBRESOURCES = (
+    Subresource("attach", "PodAttachOptions", verbs=STREAM_VERBS),
+    Subresource("binding", "Binding", verbs=("create",)),
+    Subresource("ephemeralcontainers"),
+    Subresource("eviction", "Eviction", "policy", "v1", ("create",)),
+    Subresource("exec", "PodExecOptions", verbs=STREAM_VERBS),
+    Subresource("log", verbs=("get",)),
+    Subresource("portforward", "PodPortForwardOptions", verbs=STREAM_VERBS),
+    Subresource("proxy", "PodProxyOptions", verbs=PROXY_VERBS),
+    Subresource("resize"),
+    STATUS,
+)
+
+RESOURCES: Sequence[Resource] = (
+    builtin("", "v1", "bindings", "Binding", verbs=("create",)),
+    builtin(
+        "", "v1", "componentstatuses", "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+    ),
+    builtin("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
+    builtin(
+        "",
+        "v1",
+        "endpoints",
+        "Endpoints",
+        short_names=("ep",),
+        default=defaults.default_endpoints,
+        create_on_update=True,
+    ),
+    builtin(
+        "",
+        "v1",
+        "events",
+        "Event",
+        short_names=("ev",),
+        default=events.default_core_event,
+        selectable=events.CORE_SELECTABLE,
+        create_on_update=True,
+        ttl_seconds=events.EVENT_TTL_SECONDS,
+    ),
+    builtin(
+        "",
+        "v1",
+        "limitranges",
+        "LimitRange",
+        short_names=("limits",),
+        default=defaults.default_limit_range,
+        create_on_update=True,
+    ),
+    builtin(
+        "",
+        "v1",
+        "namespaces",
+        "Namespace",
+        namespaced=False,
+        short_names=("ns",),
+        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+        subresources=(Subresource("finalize", verbs=("update",)), STATUS),
+        default=defaults.default_namespace,
+        prepare=prepare_namespace,
+        selectable=selectable("status.phase"),
+    ),
+    builtin(
+        "",
+        "v1",
+        "nodes",
+        "Node",
+        namespaced=False,
+        short_names=("no",),
+        subresources=(Subresource("proxy", "NodeProxyOptions", verbs=PROXY_VERBS), STATUS),
+        default=defaults.default_node,
+        status_on_create=True,
+        selectable=_flag("spec.unschedulable"),
+    ),
+    builtin(
+        "",
+        "v1",
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        short_names=("pvc",),
+        subresources=(STATUS,),
+        default=defaults.default_persistent_volume_claim,
+        prepare=prepare_claim,
+    ),
+    builtin(
+        "",
+        "v1",
+        "persistentvolumes",
+        "PersistentVolume",
+        namespaced=False,
+        short_names=("pv",),
+        subresources=(STATUS,),
+        default=defaults.default_persistent_volume,
+        prepare=prepare_persistent_volume,
+    ),
+    builtin(
+        "",
+        "v1",
+        "pods",
+        "Pod",
+        short_names=("po",),
+        categories=("all",),
+        subresources=_POD_SUBRESOURCES,
+        default=default_pod,
+        prepare=pod_prepare.prepare_pod,
+        selectable=_POD_SELECTABLE,
+        indexed=("spec.nodeName",),
+        has_generation=True,
+    ),
+    builtin("", "v1", "podtemplates", "PodTemplate", default=defaults.default_pod_template, has_generation=True),
+    builtin(
+        "",
+        "v1",
+        "replicationcontrollers",
+        "ReplicationController",
+        short_names=("rc",),
+        categories=("all",),
+        subresources=(SCALE, STATUS),
+        default=defaults.default_replication_controller,
+        selectable={"status.replicas": lambda obj: text("status.replicas")(obj) or "0"},
+        has_generation=True,
+        default_propagation="Orphan",
+    ),
+    builtin(
+        "",
+        "v1",
+        "resourcequotas",
+        "ResourceQuota",
+        short_names=("quota",),
+        subresources=(STATUS,),
+        default=defaults.default_resource_quota,
+    ),
+    builtin("", "v1", "secrets", "Secret", default=defaults.default_secret, selectable=selectable("type")),
+    builtin(
+        "",
+        "v1",
+        "serviceaccounts",
+        "ServiceAccount",
+        short_names=("sa",),
+        subresources=(Subresource("token", "TokenRequest", "authentication.k8s.io", "v1", ("create",)),),
+    ),
+    builtin(
+        "",
+        "v1",
+        "services",
+        "Service",
+        short_names=("svc",),
+        categories=("all",),
+        subresources=(Subresource("proxy", "ServiceProxyOptions", verbs=PROXY_VERBS), STATUS),
+        default=default_service,
+        prepare=prepare_service,
+        selectable=selectable("spec.clusterIP", "spec.type"),
+        create_on_update=True,
+    ),
+)

@@ -1,0 +1,47 @@
+"""What the server itself sets on core kinds other than pods and services. Source: pkg/registry/core/*/strategy.go."""
+
+from skiff.api.resources.fields import child, get
+from skiff.api.types import Obj
+
+
+def prepare_namespace(new: Obj, old: Obj | None) -> None:
+    """A namespace has the finalizer `kubernetes` from the start; only the finalize subresource changes finalizers."""
+    spec = child(new, "spec")
+    if old is None:
+        finalizers = spec.setdefault("finalizers", [])
+        if "kubernetes" not in finalizers:
+            finalizers.append("kubernetes")
+        new["status"] = {"phase": "Active"}
+    elif get(old, "spec", "finalizers"):
+        spec["finalizers"] = list(old["spec"]["finalizers"])
+    else:
+        spec.pop("finalizers", None)
+
+
+def prepare_persistent_volume(new: Obj, old: Obj | None) -> None:
+    """A new volume is Pending since it was created."""
+    if old is None:
+        new["status"] = {"phase": "Pending"}
+        created = get(new, "metadata", "creationTimestamp")
+        if created:
+            new["status"]["lastPhaseTransitionTime"] = created
+
+
+def prepare_claim(new: Obj, old: Obj | None) -> None:
+    """A new claim is Pending; dataSource and dataSourceRef say the same when only one is given."""
+    spec = child(new, "spec")
+    if old is None:
+        new["status"] = {"phase": "Pending"}
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source and not _is_claim_source(source) and not reference:
+        spec.pop("dataSource")
+        source = None
+    if source and not reference:
+        spec["dataSourceRef"] = dict(source)
+    elif reference and not source and not reference.get("namespace"):
+        spec["dataSource"] = dict(reference)
+
+
+def _is_claim_source(source: Obj) -> bool:
+    group, kind = source.get("apiGroup") or "", source.get("kind")
+    return (group, kind) in (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))

@@ -1,0 +1,24 @@
+"""events.k8s.io/v1: the newer spelling of core/v1 Event, under which nothing is stored."""
+
+from collections.abc import Sequence
+
+from skiff.api.gvr import EVENTS
+from skiff.api.resources import Resource
+from skiff.api.resources.core.events import EVENT_TTL_SECONDS, EVENTS_SELECTABLE, to_core, to_events
+from skiff.api.resources.define import builtin
+
+RESOURCES: Sequence[Resource] = (
+    builtin(
+        "events.k8s.io",
+        "v1",
+        "events",
+        "Event",
+        short_names=("ev",),
+        selectable=EVENTS_SELECTABLE,
+        create_on_update=True,
+        ttl_seconds=EVENT_TTL_SECONDS,
+        storage=EVENTS,
+        to_storage=to_core,
+        from_storage=to_events,
+    ),
+)

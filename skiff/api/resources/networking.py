@@ -1,0 +1,73 @@
+"""networking.k8s.io/v1: ingresses, network policies, service addresses. Defaults: pkg/apis/networking/v1/defaults.go."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource
+from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct
+from skiff.api.types import Obj
+
+
+def default_network_policy(obj: Obj) -> None:
+    """Types follow from the rules when they are not said: always Ingress, and Egress when there is an egress rule."""
+    spec = child(obj, "spec")
+    child(spec, "podSelector")
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for direction in ("ingress", "egress"):
+        for rule in items(spec, direction):
+            each("ports", nil(protocol="TCP"))(rule)
+
+
+default_ingress_class = inside("spec.parameters", nil(scope="Cluster"))
+
+default_ingress = rules(struct("spec"), struct("status.loadBalancer"))
+
+
+RESOURCES: Sequence[Resource] = (
+    builtin(
+        "networking.k8s.io",
+        "v1",
+        "ingressclasses",
+        "IngressClass",
+        namespaced=False,
+        default=default_ingress_class,
+        has_generation=True,
+    ),
+    builtin(
+        "networking.k8s.io",
+        "v1",
+        "ingresses",
+        "Ingress",
+        short_names=("ing",),
+        subresources=(STATUS,),
+        default=default_ingress,
+        has_generation=True,
+    ),
+    builtin(
+        "networking.k8s.io",
+        "v1",
+        "ipaddresses",
+        "IPAddress",
+        namespaced=False,
+        short_names=("ip",),
+    ),
+    builtin(
+        "networking.k8s.io",
+        "v1",
+        "networkpolicies",
+        "NetworkPolicy",
+        short_names=("netpol",),
+        default=default_network_policy,
+        has_generation=True,
+    ),
+    builtin(
+        "networking.k8s.io",
+        "v1",
+        "servicecidrs",
+        "ServiceCIDR",
+        namespaced=False,
+        subresources=(STATUS,),
+        default=rules(struct("spec"), struct("status")),
+    ),
+)

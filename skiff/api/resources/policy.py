@@ -1,0 +1,21 @@
+"""policy/v1: PodDisruptionBudget."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource
+from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.fields import empty_status
+
+RESOURCES: Sequence[Resource] = (
+    builtin(
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        short_names=("pdb",),
+        subresources=(STATUS,),
+        default=empty_status("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"),
+        has_generation=True,
+        unconditional_update=False,
+    ),
+)

@@ -1,0 +1,68 @@
+"""storage.k8s.io/v1. Defaults: pkg/apis/storage/v1/defaults.go."""
+
+from collections.abc import Sequence
+
+from skiff.api.resources import Resource
+from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.fields import child, nil, rules, struct, zero
+from skiff.api.types import Obj
+
+GROUP = "storage.k8s.io"
+
+default_csi_driver = struct(
+    "spec",
+    nil(
+        attachRequired=True,
+        podInfoOnMount=False,
+        storageCapacity=False,
+        fsGroupPolicy="ReadWriteOnceWithFSType",
+        requiresRepublish=False,
+        seLinuxMount=False,
+    ),
+    zero(volumeLifecycleModes=["Persistent"]),
+)
+
+default_storage_class = nil(reclaimPolicy="Delete", volumeBindingMode="Immediate")
+
+default_csi_node = struct("spec", nil(drivers=None))
+
+
+def default_attachment(obj: Obj) -> None:
+    child(child(obj, "spec"), "source")
+    child(obj, "status").setdefault("attached", False)
+
+
+RESOURCES: Sequence[Resource] = (
+    builtin(
+        GROUP,
+        "v1",
+        "csidrivers",
+        "CSIDriver",
+        namespaced=False,
+        default=default_csi_driver,
+        has_generation=True,
+        unconditional_update=False,
+    ),
+    builtin(GROUP, "v1", "csinodes", "CSINode", namespaced=False, default=default_csi_node, unconditional_update=False),
+    builtin(GROUP, "v1", "csistoragecapacities", "CSIStorageCapacity", unconditional_update=False),
+    builtin(
+        GROUP,
+        "v1",
+        "storageclasses",
+        "StorageClass",
+        namespaced=False,
+        short_names=("sc",),
+        default=default_storage_class,
+    ),
+    builtin(
+        GROUP,
+        "v1",
+        "volumeattachments",
+        "VolumeAttachment",
+        namespaced=False,
+        subresources=(STATUS,),
+        default=rules(default_attachment),
+        unconditional_update=False,
+    ),
+    builtin(GROUP, "v1", "volumeattributesclasses", "VolumeAttributesClass", namespaced=False, short_names=("vac",)),
+)
