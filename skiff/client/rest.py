@@ -134,6 +134,13 @@ class Client:
         options = delete_options(uid, resource_version, propagation, grace_seconds)
         return await self._json("DELETE", gvr.path(namespace, name), body=options)
 
+    async def delete_collection(
+        self, gvr: GVR, namespace: str = "", *, labels: str = "", fields: str = "", propagation: str = ""
+    ) -> None:
+        """Everything that the selectors match."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        await self._json("DELETE", gvr.path(namespace), query, body=delete_options("", "", propagation, None))
+
     async def watch(
         self,
         gvr: GVR,
