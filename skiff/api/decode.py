@@ -278,7 +278,7 @@ class _Walk:
             return self._object(node, value, path)
         return self._array(node, value, path) if node.kind == "array" else self._map(node, value, path)
 
-    def _object(self, node: SchemaNode, value: Obj, path: str) -> Obj:
+    def _object(self, node: SchemaNode, value: Any, path: str) -> Obj:
         outer = self._struct
         for name in list(value):
             child = node.properties.get(name)
@@ -300,14 +300,14 @@ class _Walk:
         self._struct = outer
         return value
 
-    def _array(self, node: SchemaNode, value: list[Any], path: str) -> list[Any]:
+    def _array(self, node: SchemaNode, value: Any, path: str) -> list[Any]:
         if node.items:
             for i, item in enumerate(value):
                 decoded = self._value(node.items, item, f"{path}[{i}]")
                 value[i] = _zero(node.items) if decoded is _DROP else decoded
         return value
 
-    def _map(self, node: SchemaNode, value: Obj, path: str) -> Obj:
+    def _map(self, node: SchemaNode, value: Any, path: str) -> Obj:
         if node.values:
             for key, item in value.items():
                 decoded = self._value(node.values, item, f"{path}.{key}" if path else key)
@@ -345,7 +345,7 @@ def _json_kind(value: Any) -> str:
         return "bool"
     if isinstance(value, (int, float)):
         return f"number {orjson.dumps(value).decode() if abs(value) < INT64 else value}"
-    return {str: "string", list: "array", dict: "object"}[type(value)]
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
 
 
 def _zero(node: SchemaNode) -> Any:

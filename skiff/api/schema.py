@@ -61,7 +61,7 @@ class SchemaNode:
         target = resolve(schema["$ref"]) if resolve and "$ref" in schema else None
         body: Mapping[str, Any] = target._schema if target else schema
         strategy = schema.get("x-kubernetes-patch-strategy", "")
-        self._schema = body
+        self._schema: Mapping[str, Any] = body
         self._resolve = resolve
         self._properties: Mapping[str, SchemaNode] | None = None
         self._items: SchemaNode | None = None

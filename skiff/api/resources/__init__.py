@@ -27,10 +27,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Printer:
-    """How objects become table rows: `cells(obj, now_epoch_seconds)` gives one value per column."""
+    """How objects become table rows: `cells(obj, now_epoch_seconds)` gives one value per column; `conditions(obj)` the
+    row's conditions, if any; `order` sorts the rows of a list."""
 
     columns: Sequence[Column]
     cells: Callable[[Obj, float], list[Any]]
+    conditions: Callable[[Obj], list[Obj]] | None = None
+    order: Callable[[Obj], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from skiff.api.resources import Resource
 from skiff.api.resources.core.defaults import default_claim_spec
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import SCALE, STATUS, builtin
-from skiff.api.resources.fields import child, each, empty_status, nil, rules, struct, zero
+from skiff.api.resources.fields import Rule, child, each, empty_status, nil, rules, struct, zero
 from skiff.api.types import Obj
 
 
-def _rolling(values: dict[str, object]) -> object:
+def _rolling(values: dict[str, object]) -> Rule:
     """Rules for a strategy: rolling update unless said otherwise, and then its numbers."""
 
     def apply(strategy: Obj) -> None:

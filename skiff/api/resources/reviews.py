@@ -1,6 +1,7 @@
 """authentication.k8s.io/v1 and authorization.k8s.io/v1: questions that are answered and never stored."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from skiff.api.resources import Resource
 from skiff.api.resources.define import builtin
@@ -9,7 +10,7 @@ from skiff.api.resources.fields import struct
 AUTHENTICATION = "authentication.k8s.io"
 AUTHORIZATION = "authorization.k8s.io"
 
-_ask = {"verbs": ("create",), "default": struct("status")}
+_ask: dict[str, Any] = {"verbs": ("create",), "default": struct("status")}
 
 AUTHENTICATION_RESOURCES: Sequence[Resource] = (
     builtin(AUTHENTICATION, "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False, **_ask),
