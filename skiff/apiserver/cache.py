@@ -1,0 +1,382 @@
+"""The watch cache: all objects of one stored resource, kept current by the store's events, served as encoded bytes.
+
+Guarantees: an object version is encoded once; entries are immutable and shared; every change is offered to each
+interested watcher exactly once and in revision order; nothing here costs O(objects) per write. Loads on first use
+(`ready`). The cache holds no decoded objects except for those that a reader asked for through `Entry.obj`.
+"""
+
+import asyncio
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from skiff import env
+from skiff.api.types import GVR, Obj
+from skiff.apiserver.fanout import Fanout
+from skiff.store import Event, Record, Store
+
+if TYPE_CHECKING:
+    from skiff.apiserver.hub import Hub
+
+PAGE = 2000
+RING_MIN = 256
+RING_MAX = 65536
+RING_SECONDS = 75.0
+"""A full ring grows while its oldest change is younger than this, so that a watch can resume after a short absence
+(upstream: eventFreshDuration)."""
+
+_RV = b'"resourceVersion":"'
+_NO_LABELS: Mapping[str, str] = {}
+
+
+class Entry:
+    """One version of one object. data: its JSON with resourceVersion. fields: the selectable values, in the order of
+    `WatchCache.field_names`. Immutable."""
+
+    __slots__ = ("_obj", "data", "fields", "labels", "name", "namespace", "revision")
+
+    def __init__(
+        self,
+        namespace: str,
+        name: str,
+        revision: int,
+        data: bytes,
+        labels: Mapping[str, str],
+        fields: tuple[str, ...],
+    ):
+        self.namespace = namespace
+        self.name = name
+        self.revision = revision
+        self.data = data
+        self.labels = labels
+        self.fields = fields
+        self._obj: Obj | None = None
+
+    @property
+    def obj(self) -> Obj:
+        """The decoded object, shared and read-only; kept once asked for."""
+        if self._obj is None:
+            self._obj = orjson.loads(self.data)
+        return self._obj
+
+    def decode(self) -> Obj:
+        """The decoded object, the caller's own."""
+        decoded: Obj = orjson.loads(self.data)
+        return decoded
+
+
+class Change:
+    """One change of one object as the cache saw it. wires: encoded watch events, made once per type and view."""
+
+    __slots__ = ("_gone", "at", "new", "old", "revision", "wires")
+
+    def __init__(self, revision: int, old: Entry | None, new: Entry | None, at: float):
+        self.revision = revision
+        self.old = old
+        self.new = new
+        self.at = at
+        self._gone: Entry | None = None
+        self.wires: dict[tuple[str, Any], bytes] = {}
+
+    def gone(self) -> Entry:
+        """The old version as a DELETED event shows it: with this change's resourceVersion."""
+        if self._gone is None:
+            assert self.old is not None
+            old = self.old
+            data = old.data.replace(b'%s%d"' % (_RV, old.revision), b'%s%d"' % (_RV, self.revision), 1)
+            self._gone = Entry(old.namespace, old.name, self.revision, data, old.labels, old.fields)
+        return self._gone
+
+
+class Codec:
+    """Between stored values and entries of one resource. A stored value is the object's JSON without resourceVersion,
+    kind, apiVersion and metadata first, so that the version can be spliced in without decoding."""
+
+    def __init__(self, gvr: GVR, selectable: Mapping[str, Callable[[Obj], str]]):
+        self.gvr = gvr
+        self.head = b'{"kind":"%s","apiVersion":"%s","metadata":{' % (
+            gvr.kind.encode(),
+            gvr.api_version.encode(),
+        )
+        self._cut = len(self.head)
+        self.field_names = tuple(selectable)
+        self._getters = tuple(selectable.values())
+        self.prefix = f"/registry/{gvr.group or 'core'}/{gvr.plural}/"
+        self.upgrade: Callable[[Obj], Obj] | None = None
+
+    def key(self, namespace: str, name: str) -> str:
+        return f"{self.prefix}{namespace}/{name}" if self.gvr.namespaced else self.prefix + name
+
+    def split(self, key: str) -> tuple[str, str]:
+        """(namespace, name) of a stored key."""
+        namespace, _, name = key[len(self.prefix) :].rpartition("/")
+        return namespace, name
+
+    def encode(self, obj: Obj) -> bytes:
+        """The stored value. The object's own resourceVersion is left out; the object is not changed."""
+        meta = obj["metadata"]
+        if "resourceVersion" in meta:
+            meta = {k: v for k, v in meta.items() if k != "resourceVersion"}
+        ordered = {"kind": self.gvr.kind, "apiVersion": self.gvr.api_version, "metadata": meta}
+        for k, v in obj.items():
+            if k not in ordered:
+                ordered[k] = v
+        return orjson.dumps(ordered)
+
+    def splice(self, value: bytes, revision: int) -> bytes:
+        """The served JSON of a stored value."""
+        if value.startswith(self.head):
+            return b'%s"resourceVersion":"%d",%s' % (self.head, revision, value[self._cut :])
+        obj = orjson.loads(value)
+        if self.upgrade is not None:
+            obj = self.upgrade(obj)
+        obj["apiVersion"], obj["kind"] = self.gvr.api_version, self.gvr.kind
+        return self.splice(self.encode(obj), revision)
+
+    def entry(self, key: str, value: bytes, revision: int) -> Entry:
+        data = self.splice(value, revision)
+        obj = orjson.loads(data)
+        meta = obj["metadata"]
+        fields = tuple([get(obj) for get in self._getters])
+        return Entry(meta.get("namespace", ""), meta["name"], revision, data, meta.get("labels") or _NO_LABELS, fields)
+
+
+class WatchCache:
+    """All objects of one stored resource. Created by the hub, empty until `ready` has been awaited once."""
+
+    def __init__(self, hub: "Hub", codec: Codec, indexed: Sequence[str] = ()):
+        self.hub = hub
+        self.codec = codec
+        self.field_names = codec.field_names
+        self.indexed = tuple(codec.field_names.index(f) for f in indexed)
+        self.loaded = False
+        self._loading: asyncio.Task[None] | None = None
+        self._clear()
+        self.fanout = Fanout(self.indexed)
+        self.subscribers: list[Callable[[Entry | None, Entry | None], None]] = []
+
+    def _clear(self) -> None:
+        self.revision = 0
+        self.count = 0
+        self.changed = 0
+        self._early: list[Event] = []
+        self._spaces: dict[str, dict[str, Entry]] = {}
+        self._space_order: list[str] = []
+        self._name_order: dict[str, list[str]] = {}
+        self._index: dict[int, dict[str, dict[tuple[str, str], Entry]]] = {i: {} for i in self.indexed}
+        self._ring: deque[Change] = deque()
+        self._ring_size = RING_MIN
+        self._floor = 0
+
+    # --- loading
+
+    async def ready(self) -> None:
+        """Returns when the cache has been filled; the first caller starts it."""
+        if self.loaded:
+            return
+        if self._loading is None:
+            self.hub.attach(self)
+            self._loading = self.hub.spawn(self._load(), f"load {self.codec.prefix}")
+        await asyncio.shield(self._loading)
+
+    async def fresh(self) -> None:
+        """Like `ready`, and every write that was acknowledged before the call is visible."""
+        if not self.loaded:
+            await self.ready()
+        await self.hub.caught_up()
+
+    async def _load(self) -> None:
+        try:
+            await self._fill(self.hub.store)
+        finally:
+            self._loading = None
+
+    async def _fill(self, store: Store) -> None:
+        page = await store.range(self.codec.prefix, limit=PAGE)
+        revision = page.revision
+        while True:
+            for record in page.records:
+                self._insert(self.codec.entry(record.key, record.value, record.revision))
+            if not page.remaining:
+                break
+            page = await store.range(self.codec.prefix, start_after=page.records[-1].key, limit=PAGE, revision=revision)
+        self.revision = self.changed = self._floor = revision
+        self.loaded = True
+        early, self._early = self._early, []
+        for event in early:
+            self.apply(event)
+        for handler in self.subscribers:
+            for entry in self.entries():
+                handler(None, entry)
+
+    def reset(self) -> None:
+        """Forget everything; the next reader loads again. Watchers end and resume or list anew."""
+        self.loaded = False
+        self._clear()
+        self.fanout.close()
+
+    # --- changing
+
+    def apply(self, event: Event) -> None:
+        """Called by the hub for each event of this resource, in revision order."""
+        if not self.loaded:
+            self._early.append(event)
+            return
+        record = event.record
+        if record.revision <= self._floor:
+            return
+        namespace, name = self.codec.split(record.key)
+        space = self._spaces.get(namespace)
+        old = space.get(name) if space is not None else None
+        if event.deleted:
+            if old is None:
+                return
+            new = None
+            self._remove(old)
+        else:
+            new = self._entry_of(record)
+            self._replace(old, new)
+        self.changed = record.revision
+        change = Change(record.revision, old, new, env.epoch())
+        self._remember(change)
+        self.fanout.offer(change)
+        for handler in self.subscribers:
+            handler(old, new)
+
+    def _entry_of(self, record: Record) -> Entry:
+        return self.codec.entry(record.key, record.value, record.revision)
+
+    def _remember(self, change: Change) -> None:
+        ring = self._ring
+        ring.append(change)
+        if len(ring) > self._ring_size:
+            if self._ring_size < RING_MAX and change.at - ring[0].at < RING_SECONDS:
+                self._ring_size *= 2
+            else:
+                self._floor_ring(ring.popleft())
+                while len(ring) > RING_MIN and change.at - ring[0].at > RING_SECONDS:
+                    self._floor_ring(ring.popleft())
+                    self._ring_size = max(RING_MIN, self._ring_size - 1)
+
+    def _floor_ring(self, dropped: Change) -> None:
+        self._floor = dropped.revision
+
+    def _insert(self, entry: Entry) -> None:
+        space = self._spaces.get(entry.namespace)
+        if space is None:
+            space = self._spaces[entry.namespace] = {}
+            self._name_order[entry.namespace] = []
+            insort(self._space_order, entry.namespace, key=_with_slash)
+        order = self._name_order[entry.namespace]
+        if not order or order[-1] < entry.name:
+            order.append(entry.name)
+        else:
+            insort(order, entry.name)
+        space[entry.name] = entry
+        self.count += 1
+        for i in self.indexed:
+            self._index[i].setdefault(entry.fields[i], {})[(entry.namespace, entry.name)] = entry
+
+    def _replace(self, old: Entry | None, new: Entry) -> None:
+        if old is None:
+            self._insert(new)
+            return
+        self._spaces[new.namespace][new.name] = new
+        for i in self.indexed:
+            if old.fields[i] != new.fields[i]:
+                self._unindex(i, old)
+            self._index[i].setdefault(new.fields[i], {})[(new.namespace, new.name)] = new
+
+    def _remove(self, old: Entry) -> None:
+        space = self._spaces[old.namespace]
+        del space[old.name]
+        order = self._name_order[old.namespace]
+        del order[bisect_left(order, old.name)]
+        self.count -= 1
+        if not space:
+            del self._spaces[old.namespace]
+            del self._name_order[old.namespace]
+            del self._space_order[bisect_left(self._space_order, _with_slash(old.namespace), key=_with_slash)]
+        for i in self.indexed:
+            self._unindex(i, old)
+
+    def _unindex(self, i: int, old: Entry) -> None:
+        bucket = self._index[i][old.fields[i]]
+        del bucket[(old.namespace, old.name)]
+        if not bucket:
+            del self._index[i][old.fields[i]]
+
+    # --- reading
+
+    def get(self, namespace: str, name: str) -> Entry | None:
+        space = self._spaces.get(namespace)
+        return space.get(name) if space is not None else None
+
+    def entries(self, namespace: str = "", after: tuple[str, str] | None = None) -> Iterator[Entry]:
+        """Sorted by key, of one namespace or ("") all, from `after` (namespace, name; exclusive) on."""
+        if namespace or not self.codec.gvr.namespaced:
+            yield from self._of_namespace(namespace, after[1] if after else "")
+            return
+        spaces = self._space_order
+        start = 0
+        if after:
+            start = bisect_left(spaces, _with_slash(after[0]), key=_with_slash)
+        for space in spaces[start:]:
+            yield from self._of_namespace(space, after[1] if after and space == after[0] else "")
+
+    def _of_namespace(self, namespace: str, after: str) -> Iterator[Entry]:
+        space = self._spaces.get(namespace)
+        if space is None:
+            return
+        order = self._name_order[namespace]
+        if after:
+            order = order[bisect_right(order, after) :]
+        for name in order:
+            yield space[name]
+
+    def by_field(self, i: int, value: str) -> list[Entry]:
+        """Entries whose indexed field number `i` has the value, sorted by key."""
+        bucket = self._index[i].get(value, {})
+        return [bucket[k] for k in sorted(bucket, key=_key_order)]
+
+    def size(self, namespace: str = "") -> int:
+        if not namespace and self.codec.gvr.namespaced:
+            return self.count
+        return len(self._spaces.get(namespace, ()))
+
+    def following(self, namespace: str, last: tuple[str, str]) -> int:
+        """How many objects come after `last`, in one namespace or all."""
+        order = self._name_order.get(last[0], [])
+        count = len(order) - bisect_right(order, last[1])
+        if namespace or not self.codec.gvr.namespaced:
+            return count
+        spaces = self._space_order
+        rest = spaces[bisect_right(spaces, _with_slash(last[0]), key=_with_slash) :]
+        return count + sum([len(self._name_order[s]) for s in rest])
+
+    @property
+    def oldest(self) -> int:
+        """The lowest revision from which a watch can resume."""
+        return self._floor
+
+    def since(self, revision: int) -> list[Change]:
+        """Changes after a revision that is at least `oldest`."""
+        found: list[Change] = []
+        for change in reversed(self._ring):
+            if change.revision <= revision:
+                break
+            found.append(change)
+        found.reverse()
+        return found
+
+
+def _with_slash(namespace: str) -> str:
+    """Stored keys end the namespace with a slash, which decides their order: `a-b/` sorts before `a/`."""
+    return namespace + "/"
+
+
+def _key_order(key: tuple[str, str]) -> str:
+    return f"{key[0]}/{key[1]}"

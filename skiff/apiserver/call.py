@@ -1,0 +1,125 @@
+"""One API request on its way through a verb: what was asked, by whom, of which resource, and how to answer."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from skiff.api.errors import bad_request
+from skiff.api.types import Obj
+from skiff.apiserver import negotiation
+from skiff.apiserver.admission import Attributes, Operation
+from skiff.apiserver.negotiation import Accepted
+from skiff.apiserver.requestinfo import RequestInfo
+from skiff.apiserver.served import Served
+from skiff.wire.messages import Request, Response, UserInfo
+
+if TYPE_CHECKING:
+    from skiff.apiserver.server import APIServer
+
+
+@dataclass(slots=True)
+class Call:
+    """params: the query. warnings: sentences that become Warning headers."""
+
+    server: "APIServer"
+    request: Request
+    info: RequestInfo
+    served: Served
+    user: UserInfo
+    params: dict[str, list[str]]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    def accepted(self) -> Accepted:
+        return negotiation.accepted(self.request)
+
+    def body(self) -> Any:
+        return negotiation.decode_body(self.request)
+
+    def raw_json(self) -> bytes:
+        """The body if it is JSON text (for finding duplicate fields)."""
+        kind = self.request.headers.get("content-type", "")
+        return b"" if "yaml" in kind else self.request.body
+
+    def decode(self, data: Any, validation: str, raw: bytes = b"") -> Obj:
+        """A checked, defaulted object; findings become warnings."""
+        obj, warnings = self.served.decode(data, validation=validation, raw=raw)
+        if warnings:
+            self.warnings += warnings
+        return obj
+
+    def attributes(
+        self,
+        operation: Operation,
+        obj: Obj | None,
+        old: Obj | None,
+        options: Obj,
+        *,
+        dry_run: bool = False,
+        name: str = "",
+    ) -> Attributes:
+        """For admission. Its warnings are the call's."""
+        gvr = self.served.gvr
+        return Attributes(
+            operation=operation,
+            gvr=gvr,
+            subresource=self.info.subresource,
+            namespace=self.info.namespace or (name if gvr.plural == "namespaces" and not gvr.group else ""),
+            name=name,
+            obj=obj,
+            old=old,
+            user=self.user,
+            dry_run=dry_run,
+            options=options,
+            warnings=self.warnings,
+        )
+
+    def manager(self, given: str) -> str:
+        """Who owns the fields of this write: as given, else the User-Agent up to its first slash."""
+        if given:
+            return given
+        agent = self.request.headers.get("user-agent", "").split("/", 1)[0]
+        return "".join(c for c in agent if c.isprintable())[:128] or "unknown"
+
+    def answer(self, data: bytes, status: int = 200) -> Response:
+        """An object in the form that the client wants."""
+        how = negotiation.accepted(self.request)
+        if how.plain:
+            response = negotiation.respond(self.request, how, data, status)
+        else:
+            from skiff.apiserver import tables
+
+            response = tables.answer_object(self, how, orjson.loads(data), status)
+        return self.warned(response)
+
+    def answer_obj(self, obj: Obj, status: int = 200) -> Response:
+        return self.answer(orjson.dumps(obj), status)
+
+    def warned(self, response: Response) -> Response:
+        if self.warnings:
+            response.headers["warning"] = ", ".join(_warning(w) for w in dict.fromkeys(self.warnings))
+        return response
+
+
+def _warning(text: str) -> str:
+    """RFC 7234: code, agent, quoted text."""
+    clean = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+    return f'299 - "{clean}"'
+
+
+def parse_query(request: Request) -> dict[str, list[str]]:
+    """Raises 400 for what is not text."""
+    if not request.query_string:
+        return {}
+    try:
+        return request.query()
+    except ValueError:
+        raise bad_request("the query string cannot be decoded") from None

@@ -1,0 +1,252 @@
+"""What is served, told to clients: /api, /apis and below, in the old form and the aggregated one (v2, v2beta1).
+
+Made from the registry's table when first asked for and again after the table has changed. Source: upstream
+apiserver pkg/endpoints/discovery; api/discovery in the Kubernetes repository holds examples.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from skiff.api.resources import Resource, Subresource
+from skiff.api.types import Obj
+from skiff.apiserver import negotiation
+from skiff.apiserver.negotiation import Accepted
+from skiff.apiserver.registry import Registry
+from skiff.wire.messages import Request, Response
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+AGGREGATED = "apidiscovery.k8s.io"
+
+
+class Discovery:
+    def __init__(self, registry: Registry):
+        self._registry = registry
+        self._made_for = -1
+        self._documents: dict[str, Obj] = {}
+        self._aggregated: dict[tuple[str, str], tuple[str, bytes]] = {}
+
+    def _current(self) -> dict[str, Obj]:
+        if self._made_for != self._registry.generation:
+            self._documents = documents(self._registry)
+            self._aggregated.clear()
+            self._made_for = self._registry.generation
+        return self._documents
+
+    def paths(self) -> list[str]:
+        return [p for p in self._current() if p not in ("/api", "/apis")]
+
+    def find(self, path: str) -> Answer | None:
+        document = self._current().get(path)
+        if document is None:
+            return None
+
+        async def answer(request: Request) -> Response:
+            how = negotiation.accepted(request)
+            return negotiation.respond(request, how, negotiation.dump(document, how))
+
+        return answer
+
+    async def core(self, request: Request) -> Response:
+        return self._root(request, "/api")
+
+    async def groups(self, request: Request) -> Response:
+        return self._root(request, "/apis")
+
+    def _root(self, request: Request, path: str) -> Response:
+        documents = self._current()
+        version = aggregated_version(request.headers.get("accept", ""))
+        if version is None:
+            how = _accepted(request)
+            return negotiation.respond(request, how, negotiation.dump(documents[path], how))
+        etag, body = self._aggregate(path, version)
+        headers = {"etag": etag, "vary": "Accept", "cache-control": "public"}
+        if request.headers.get("if-none-match", "") == etag:
+            return Response(304, headers)
+        response = negotiation.respond(request, negotiation.PLAIN, body)
+        response.headers |= headers
+        response.headers["content-type"] = f"application/json;g={AGGREGATED};v={version};as=APIGroupDiscoveryList"
+        return response
+
+    def _aggregate(self, path: str, version: str) -> tuple[str, bytes]:
+        found = self._aggregated.get((path, version))
+        if found is None:
+            body = orjson.dumps(aggregated(self._registry, path == "/api", version))
+            etag = '"' + hashlib.sha256(body).hexdigest().upper() + '"'
+            found = self._aggregated[(path, version)] = (etag, body)
+        return found
+
+
+def _accepted(request: Request) -> Accepted:
+    """As for objects, but a client that asks only for the aggregated form in a version unknown here gets the old one."""
+    header = ",".join(c for c in request.headers.get("accept", "").split(",") if AGGREGATED not in c)
+    found = negotiation.negotiate(header) if header else negotiation.PLAIN
+    return Accepted(found.media, pretty=negotiation.wants_pretty(request))
+
+
+def aggregated_version(accept: str) -> str | None:
+    """The aggregated form that the client prefers to the old one, if any."""
+    if AGGREGATED not in accept:
+        return None
+    for media, params in negotiation.clauses(accept):
+        if media not in ("application/json", "*/*", "application/*"):
+            continue
+        if "as" not in params:
+            return None
+        named = params.get("as") == "APIGroupDiscoveryList" and params.get("g") == AGGREGATED
+        if named and params.get("v") in ("v2", "v2beta1"):
+            return params["v"]
+    return None
+
+
+# --- the old form
+
+
+def documents(registry: Registry) -> dict[str, Obj]:
+    """Path → document of the old form."""
+    groups = _groups(registry)
+    found: dict[str, Obj] = {
+        "/api": {
+            "kind": "APIVersions",
+            "versions": groups.pop("", []),
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
+        },
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in groups.items()]},
+    }
+    for group, versions in groups.items():
+        found[f"/apis/{group}"] = {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}
+    for (group, version), plurals in registry.table.items():
+        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        resources = [r for s in _sorted(plurals) for r in _listed(s)]
+        found[root] = {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": f"{group}/{version}" if group else version,
+            "resources": resources,
+        }
+    return found
+
+
+def _sorted(plurals: dict[str, Any]) -> list[Resource]:
+    return [plurals[name].resource for name in sorted(plurals)]
+
+
+def _groups(registry: Registry) -> dict[str, list[str]]:
+    """Group → versions, most preferred first."""
+    groups: dict[str, list[str]] = {}
+    for group, version in registry.table:
+        groups.setdefault(group, []).append(version)
+    return {g: sorted(v, key=version_order) for g, v in groups.items()}
+
+
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """GA before beta before alpha, higher numbers first (upstream's CompareKubeAwareVersionStrings)."""
+    rest = version.removeprefix("v")
+    for rank, word in ((1, "beta"), (2, "alpha")):
+        major, found, minor = rest.partition(word)
+        if found and major.isdigit() and minor.isdigit():
+            return (rank, -int(major), -int(minor), "")
+    return (0, -int(rest), 0, "") if rest.isdigit() else (3, 0, 0, version)
+
+
+def _group(group: str, versions: list[str]) -> Obj:
+    listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in versions]
+    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
+
+
+def _listed(resource: Resource) -> list[Obj]:
+    """The APIResource entries of a resource and of its subresources."""
+    gvr = resource.gvr
+    entry: Obj = {
+        "name": gvr.plural,
+        "singularName": resource.singular,
+        "namespaced": gvr.namespaced,
+        "kind": gvr.kind,
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if "list" in resource.verbs and "create" in resource.verbs:
+        entry["storageVersionHash"] = _hash(resource)
+    return [entry, *[_listed_subresource(resource, s) for s in sorted(resource.subresources, key=lambda s: s.name)]]
+
+
+def _hash(resource: Resource) -> str:
+    stored = resource.storage or resource.gvr
+    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
+    return b64encode(digest[:8]).decode()
+
+
+def _listed_subresource(resource: Resource, subresource: Subresource) -> Obj:
+    entry: Obj = {
+        "name": f"{resource.gvr.plural}/{subresource.name}",
+        "singularName": "",
+        "namespaced": resource.gvr.namespaced,
+    }
+    if subresource.group or subresource.version:
+        entry |= {"group": subresource.group, "version": subresource.version}
+    return {**entry, "kind": subresource.kind or resource.gvr.kind, "verbs": sorted(subresource.verbs)}
+
+
+# --- the aggregated form
+
+
+def aggregated(registry: Registry, core: bool, form: str) -> Obj:
+    groups = _groups(registry)
+    wanted = [g for g in groups if (g == "") is core]
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"{AGGREGATED}/{form}",
+        "metadata": {},
+        "items": [_group_discovery(registry, g, groups[g]) for g in wanted],
+    }
+
+
+def _group_discovery(registry: Registry, group: str, versions: list[str]) -> Obj:
+    listed = [
+        {
+            "version": v,
+            "resources": [_resource_discovery(r) for r in _sorted(registry.table[(group, v)])],
+            "freshness": "Current",
+        }
+        for v in versions
+    ]
+    return {
+        "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
+        "versions": listed,
+    }
+
+
+def _resource_discovery(resource: Resource) -> Obj:
+    gvr = resource.gvr
+    entry: Obj = {
+        "resource": gvr.plural,
+        "responseKind": {"group": gvr.group, "version": gvr.version, "kind": gvr.kind},
+        "scope": "Namespaced" if gvr.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if resource.subresources:
+        ordered = sorted(resource.subresources, key=lambda s: s.name)
+        entry["subresources"] = [_subresource_discovery(resource, s) for s in ordered]
+    return entry
+
+
+def _subresource_discovery(resource: Resource, subresource: Subresource) -> Obj:
+    gvr = resource.gvr
+    kind = {
+        "group": subresource.group or gvr.group,
+        "version": subresource.version or gvr.version,
+        "kind": subresource.kind or gvr.kind,
+    }
+    return {"subresource": subresource.name, "responseKind": kind, "verbs": sorted(subresource.verbs)}

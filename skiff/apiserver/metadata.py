@@ -1,0 +1,201 @@
+"""What every object's metadata gets from the server, and what it must look like. Pure, apart from ids and the clock.
+
+Source: upstream apiserver pkg/registry/rest/{meta,create,update}.go and apimachinery pkg/api/validation/objectmeta.go.
+"""
+
+from typing import Any
+
+from skiff import env
+from skiff.api import names
+from skiff.api.errors import FieldError, bad_request, conflict, forbidden_field, invalid, required, too_long
+from skiff.api.resources import Resource
+from skiff.api.times import format_time
+from skiff.api.types import GVR, Obj
+
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+GENERATED_BASE = 58
+ANNOTATIONS_LIMIT = 256 * 1024
+IMMUTABLE = "field is immutable"
+SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_STANDARD_FINALIZERS = ("kubernetes", FOREGROUND, ORPHAN)
+
+
+def match_namespace(meta: Obj, namespace: str) -> None:
+    """The path's namespace becomes the object's; another one is a mistake. Raises 400."""
+    own = meta.get("namespace") or ""
+    if own and namespace and own != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if namespace:
+        meta["namespace"] = namespace
+    else:
+        meta.pop("namespace", None)
+
+
+def wipe_system_fields(meta: Obj) -> None:
+    for name in SYSTEM_FIELDS:
+        meta.pop(name, None)
+
+
+def fill(meta: Obj) -> None:
+    """A new object's identity."""
+    meta["uid"] = env.uid()
+    meta["creationTimestamp"] = format_time(env.epoch())
+    meta.pop("resourceVersion", None)
+
+
+def generate_name(base: str) -> str:
+    rng = env.rng()
+    return base[:GENERATED_BASE] + "".join(rng.choices(ALPHABET, k=5))
+
+
+def keep_system_fields(new: Obj, old: Obj) -> None:
+    """What an update cannot change, taken from the stored metadata."""
+    if old.get("generation"):
+        new["generation"] = old["generation"]
+    else:
+        new.pop("generation", None)
+    if not new.get("uid"):
+        new["uid"] = old.get("uid", "")
+    for name in ("creationTimestamp", "deletionTimestamp"):
+        if old.get(name):
+            new[name] = old[name]
+    if old.get("deletionGracePeriodSeconds") is not None and new.get("deletionGracePeriodSeconds") is None:
+        new["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
+    new.pop("selfLink", None)
+
+
+def check_uid(gvr: GVR, name: str, given: Any, old: Obj) -> None:
+    """The UID of an object that is sent is a precondition. Raises 409."""
+    if given and given != old.get("uid"):
+        raise conflict(
+            gvr, name, f"Precondition failed: UID in precondition: {given}, UID in object meta: {old.get('uid', '')}"
+        )
+
+
+def check_name(meta: Obj, name: str) -> None:
+    """Raises 400 when the body names another object than the path."""
+    own = meta.get("name") or ""
+    if not own:
+        meta["name"] = name
+    elif own != name:
+        raise bad_request(f"the name of the object ({own}) does not match the name on the URL ({name})")
+
+
+# --- validation
+
+
+def validate(resource: Resource, meta: Obj) -> list[FieldError]:
+    errors = _name_errors(resource, meta)
+    if not resource.gvr.namespaced:
+        if meta.get("namespace"):
+            errors.append(forbidden_field("metadata.namespace", "not allowed on this type"))
+    elif not meta.get("namespace"):
+        errors.append(required("metadata.namespace"))
+    return errors + _common_errors(meta)
+
+
+def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
+    errors = []
+    if old.get("deletionTimestamp"):
+        extra = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+        if extra:
+            listed = ", ".join(f'"{f}"' for f in extra)
+            why = "no new finalizers can be added if the object is being deleted, found new finalizers "
+            errors.append(forbidden_field("metadata.finalizers", f"{why}[]string{{{listed}}}"))
+    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if new.get(name) != old.get(name):
+            errors.append(invalid(f"metadata.{name}", new.get(name), IMMUTABLE))
+    return errors + _common_errors(new)
+
+
+def _name_errors(resource: Resource, meta: Obj) -> list[FieldError]:
+    rule = resource.name_rule or path_segment
+    errors = []
+    base, name = meta.get("generateName"), meta.get("name")
+    if base:
+        masked = base[:-1] + "a" if base.endswith("-") and len(base) > 1 else base
+        errors += [invalid("metadata.generateName", base, why) for why in rule(masked)]
+    if not name:
+        errors.append(required("metadata.name", "name or generateName is required"))
+    else:
+        errors += [invalid("metadata.name", name, why) for why in rule(name)]
+    return errors
+
+
+def path_segment(name: str) -> list[str]:
+    """What a name must not be or contain because it is part of paths."""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{c}'" for c in "/%" if c in name]
+
+
+def _common_errors(meta: Obj) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if meta.get("labels"):
+        errors += _label_errors(meta["labels"])
+    if meta.get("annotations"):
+        errors += _annotation_errors(meta["annotations"])
+    if meta.get("ownerReferences"):
+        errors += _owner_errors(meta["ownerReferences"])
+    if meta.get("finalizers"):
+        errors += _finalizer_errors(meta["finalizers"])
+    return errors
+
+
+def _label_errors(labels: Obj) -> list[FieldError]:
+    errors = []
+    for key, value in labels.items():
+        errors += [invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
+        errors += [invalid("metadata.labels", value, why) for why in names.is_label_value(value)]
+    return errors
+
+
+def _annotation_errors(annotations: Obj) -> list[FieldError]:
+    errors = []
+    size = 0
+    for key, value in annotations.items():
+        errors += [invalid("metadata.annotations", key, why) for why in names.is_qualified_name(key.lower())]
+        size += len(key.encode()) + len(value.encode())
+    if size > ANNOTATIONS_LIMIT:
+        errors.append(too_long("metadata.annotations", "", ANNOTATIONS_LIMIT))
+    return errors
+
+
+def _owner_errors(owners: list[Obj]) -> list[FieldError]:
+    errors = []
+    controller = ""
+    for owner in owners:
+        version = owner.get("apiVersion", "").rpartition("/")[2]
+        if not version:
+            why = "version must not be empty"
+            errors.append(invalid("metadata.ownerReferences.apiVersion", owner.get("apiVersion", ""), why))
+        for name in ("kind", "name", "uid"):
+            if not owner.get(name):
+                errors.append(invalid(f"metadata.ownerReferences.{name}", owner.get(name, ""), "must not be empty"))
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            why = "/v1, Kind=Event is disallowed from being an owner"
+            errors.append(invalid("metadata.ownerReferences", owner, why))
+        if owner.get("controller"):
+            here = f"{owner.get('kind')}/{owner.get('name')}"
+            if controller:
+                why = (
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {controller} and {here}'
+                )
+                errors.append(invalid("metadata.ownerReferences", owners, why))
+            controller = controller or here
+    return errors
+
+
+def _finalizer_errors(finalizers: list[str]) -> list[FieldError]:
+    errors = []
+    for finalizer in finalizers:
+        errors += [invalid("metadata.finalizers", finalizer, why) for why in names.is_qualified_name(finalizer)]
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid("metadata.finalizers", finalizer, why))
+    if FOREGROUND in finalizers and ORPHAN in finalizers:
+        why = f"finalizer {FOREGROUND} and {ORPHAN} cannot be both set"
+        errors.append(invalid("metadata.finalizers", finalizers, why))
+    return errors

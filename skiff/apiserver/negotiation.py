@@ -1,0 +1,194 @@
+"""What the client wants to read and what it has sent: Accept and Content-Type, and the bytes that follow from them.
+
+Answers are JSON unless YAML is asked for; `as=Table` and `as=PartialObjectMetadata` ask for another form of the object.
+Protobuf is not offered: who lists it together with JSON gets JSON. Source: upstream endpoints/handlers/negotiation.
+"""
+
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from skiff.api.errors import StatusError, bad_request, not_acceptable, request_too_large, unsupported_media_type
+from skiff.wire.messages import Request, Response
+
+JSON = "application/json"
+YAML = "application/yaml"
+MEDIA_TYPES = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+SUPPORTED = f"{JSON}, {YAML}"
+BODY_LIMIT = 3 * 1024 * 1024
+DEPTH_LIMIT = 200
+"""Nesting that a body may have: below what the JSON encoder can write again."""
+GZIP_FROM = 128 * 1024
+
+_FORMS = {
+    ("Table", "meta.k8s.io", "v1"): "Table",
+    ("Table", "meta.k8s.io", "v1beta1"): "Table",
+    ("PartialObjectMetadata", "meta.k8s.io", "v1"): "PartialObjectMetadata",
+    ("PartialObjectMetadata", "meta.k8s.io", "v1beta1"): "PartialObjectMetadata",
+    ("PartialObjectMetadataList", "meta.k8s.io", "v1"): "PartialObjectMetadataList",
+    ("PartialObjectMetadataList", "meta.k8s.io", "v1beta1"): "PartialObjectMetadataList",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """media: JSON or YAML. form: "" (the object itself), Table, PartialObjectMetadata or PartialObjectMetadataList.
+    form_version: v1 or v1beta1. params: those of the chosen clause (discovery reads them)."""
+
+    media: str = JSON
+    form: str = ""
+    form_version: str = ""
+    pretty: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """The cached bytes can be sent as they are."""
+        return not self.form and self.media is JSON and not self.pretty
+
+
+PLAIN = Accepted()
+
+
+def accepted(request: Request) -> Accepted:
+    """What to answer with. Raises 406."""
+    header = request.headers.get("accept", "")
+    found = negotiate(header) if header else PLAIN
+    if wants_pretty(request):
+        return Accepted(found.media, found.form, found.form_version, True)
+    return found
+
+
+def wants_pretty(request: Request) -> bool:
+    """The query's `pretty`, otherwise whether a person with a browser, curl or wget is asking."""
+    if "pretty" in request.query_string:
+        value = request.query().get("pretty", [""])[0]
+        if value:
+            return value.lower() in ("1", "t", "true")
+    agent = request.headers.get("user-agent", "")
+    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+@lru_cache(maxsize=256)
+def negotiate(header: str) -> Accepted:
+    for media, params in clauses(header):
+        target = _media(media)
+        if target is None:
+            continue
+        if "as" not in params and "g" not in params and "v" not in params:
+            return Accepted(target, pretty=params.get("pretty") == "1")
+        form = _FORMS.get((params.get("as", ""), params.get("g", ""), params.get("v", "")))
+        if form is not None:
+            return Accepted(target, form, params["v"], params.get("pretty") == "1")
+    raise not_acceptable(f"only the following media types are accepted: {SUPPORTED}")
+
+
+def _media(media: str) -> str | None:
+    if media in (JSON, "*/*", "application/*"):
+        return JSON
+    return YAML if media == YAML else None
+
+
+def clauses(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The Accept header's clauses, most wanted first, in their order otherwise."""
+    found = []
+    for i, clause in enumerate(header.split(",")):
+        media, *rest = (part.strip() for part in clause.split(";"))
+        params = dict(_param(p) for p in rest)
+        try:
+            q = float(params.pop("q", "1"))
+        except ValueError:
+            q = 1.0
+        found.append((-q, i, media.lower(), params))
+    return [(media, params) for _, _, media, params in sorted(found, key=lambda f: (f[0], f[1]))]
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip().lower(), value.strip().strip('"')
+
+
+def media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def decode_body(request: Request) -> Any:
+    """The body as JSON data, from JSON or YAML. Raises 400, 413, 415."""
+    media = media_type(request.headers.get("content-type", "")) or JSON
+    if media not in (JSON, YAML):
+        raise unsupported_media_type(
+            f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}"
+        )
+    return load_json(request.body) if media == JSON else load_yaml(request.body)
+
+
+def check_size(body: bytes) -> None:
+    if len(body) > BODY_LIMIT:
+        raise request_too_large(f"limit is {BODY_LIMIT}")
+
+
+def load_json(body: bytes) -> Any:
+    """Raises 400 for what is not JSON, 413 for what is too large."""
+    check_size(body)
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise undecodable(str(e)) from None
+    check_depth(body, data)
+    return data
+
+
+def load_yaml(body: bytes) -> Any:
+    """YAML as JSON data: mapping keys become text, times stay text. Raises 400, 413."""
+    from skiff.apiserver import yamls
+
+    check_size(body)
+    try:
+        data = yamls.load(body)
+    except (ValueError, RecursionError) as e:
+        raise undecodable(f"yaml: {e}") from None
+    check_depth(body, data)
+    return data
+
+
+def check_depth(body: bytes, data: Any) -> None:
+    """A body with few brackets cannot be deep; otherwise look."""
+    if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:
+        return
+    level = [data]
+    for _ in range(DEPTH_LIMIT):
+        level = [c for v in level if isinstance(v, (dict, list)) for c in (v.values() if isinstance(v, dict) else v)]
+        level = [v for v in level if isinstance(v, (dict, list))]
+        if not level:
+            return
+    raise undecodable("exceeded max depth")
+
+
+def undecodable(why: str) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {'Object'}): {why}")
+
+
+def dump(data: Any, how: Accepted) -> bytes:
+    """An answer's body."""
+    if how.media is YAML:
+        from skiff.apiserver import yamls
+
+        return yamls.dump(data)
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2) if how.pretty else orjson.dumps(data)
+
+
+def respond(request: Request, how: Accepted, body: bytes, status: int = 200) -> Response:
+    """A complete answer, compressed when it is large and the client can read that."""
+    headers = {"content-type": how.media, "cache-control": "no-cache, private"}
+    if len(body) >= GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        body = gzip(body)
+        headers["content-encoding"] = "gzip"
+        headers["vary"] = "Accept-Encoding"
+    return Response(status, headers, body)
+
+
+def gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()

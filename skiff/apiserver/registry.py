@@ -1,0 +1,174 @@
+"""All that is served and where it is stored: the table of resources, their caches, and the writes to the store.
+
+The registry knows nothing of HTTP. Custom resources are added and removed while it runs. Its `lookup` is how access
+control and admission read the cluster.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from skiff.api import schema
+from skiff.api.errors import StatusError, already_exists, service_unavailable
+from skiff.api.resources import Resource
+from skiff.api.schema import SchemaNode
+from skiff.api.types import GVR, Obj
+from skiff.apiserver.cache import Codec, Entry, WatchCache
+from skiff.apiserver.hub import Hub, spawner
+from skiff.apiserver.lookup import OnChange
+from skiff.apiserver.served import Served
+from skiff.store import Delete, Mismatch, Put, Store, Unavailable
+
+
+def _builtin_node(name: str) -> SchemaNode:
+    return schema.load().node(name)
+
+
+class Registry:
+    """table: (group, version) → plural → Served."""
+
+    def __init__(self, store: Store, resources: Iterable[Resource]):
+        self.store = store
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.spawn = spawner(self.tasks)
+        self.hub = Hub(store, self.spawn)
+        self.table: dict[tuple[str, str], dict[str, Served]] = {}
+        self.generation = 0
+        listed = list(resources)
+        by_gvr = {r.gvr: r for r in listed}
+        for resource in listed:
+            stored = by_gvr.get(resource.storage or resource.gvr, resource)
+            self.add(resource, stored)
+        self.lookup = CacheLookup(self)
+
+    async def start(self) -> None:
+        await self.hub.start()
+        self.spawn(self.hub.run(), "store watch")
+
+    async def close(self) -> None:
+        """Ends all watches and tasks; the store stays open, it is its owner's."""
+        for cache in self.hub.caches():
+            cache.fanout.close()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    # --- the table
+
+    def add(
+        self, resource: Resource, stored: Resource | None = None, node_of: Callable[[str], SchemaNode] = _builtin_node
+    ) -> Served:
+        """Serves a resource. stored: the record that owns the stored form, when it is another one."""
+        owner = stored or resource
+        codec = Codec(owner.gvr, owner.selectable)
+        cache = self.hub.cache(codec, owner.indexed)
+        served = Served(resource, cache.codec, cache, node_of)
+        self.table.setdefault((resource.gvr.group, resource.gvr.version), {})[resource.gvr.plural] = served
+        self.generation += 1
+        return served
+
+    def remove(self, gvr: GVR) -> None:
+        """Serves it no more. What is stored stays."""
+        plurals = self.table.get((gvr.group, gvr.version), {})
+        served = plurals.pop(gvr.plural, None)
+        if not plurals:
+            self.table.pop((gvr.group, gvr.version), None)
+        if served is not None:
+            self.generation += 1
+            self.hub.forget(served.codec.prefix)
+
+    def find(self, group: str, version: str, plural: str) -> Served | None:
+        plurals = self.table.get((group, version))
+        return plurals.get(plural) if plurals is not None else None
+
+    def served(self, gvr: GVR) -> Served | None:
+        return self.find(gvr.group, gvr.version, gvr.plural)
+
+    # --- reading and writing
+
+    async def current(self, served: Served, namespace: str, name: str) -> Entry | None:
+        """The object as of now (consistent)."""
+        await served.cache.fresh()
+        return served.cache.get(namespace, name)
+
+    async def insert(self, served: Served, obj: Obj) -> tuple[bytes, int]:
+        """Stores a new object; its served JSON and revision. Raises 409 AlreadyExists."""
+        meta = obj["metadata"]
+        key = served.codec.key(meta.get("namespace", ""), meta["name"])
+        value = served.value(obj)
+        try:
+            put = Put(key, value, expected=0, ttl_seconds=served.resource.ttl_seconds)
+            revision = await self._write(put)
+        except Mismatch:
+            raise already_exists(served.gvr, meta["name"]) from None
+        return served.data_of(value, revision), revision
+
+    async def replace(self, served: Served, entry: Entry, obj: Obj) -> bytes:
+        """Stores a new version of `entry`; its served JSON. Raises Mismatch when there is a newer one."""
+        key = served.codec.key(entry.namespace, entry.name)
+        value = served.value(obj)
+        put = Put(key, value, expected=entry.revision, ttl_seconds=served.resource.ttl_seconds)
+        revision = await self._write(put)
+        return served.data_of(value, revision)
+
+    async def erase(self, served: Served, entry: Entry) -> int:
+        """Removes exactly this version. Raises Mismatch."""
+        key = served.codec.key(entry.namespace, entry.name)
+        return await self._write(Delete(key, expected=entry.revision))
+
+    async def _write(self, op: Put | Delete) -> int:
+        try:
+            return await self.store.txn([op])
+        except Unavailable as e:
+            raise unavailable(e) from e
+
+    def newer(self, served: Served, mismatch: Mismatch) -> Entry | None:
+        """What a failed write found in its place."""
+        record = mismatch.current
+        return served.codec.entry(record.key, record.value, record.revision) if record is not None else None
+
+
+def unavailable(error: Exception) -> StatusError:
+    return service_unavailable(f"the store is not available: {error}")
+
+
+class CacheLookup:
+    """`skiff.apiserver.lookup.Lookup` over the watch caches. Asking for a resource starts its cache."""
+
+    def __init__(self, registry: Registry):
+        self._registry = registry
+
+    def _cache(self, gvr: GVR) -> WatchCache | None:
+        served = self._registry.served(gvr)
+        if served is None:
+            return None
+        if not served.cache.loaded:
+            self._registry.spawn(served.cache.ready(), f"load {gvr.plural}")
+        return served.cache
+
+    def get(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
+        cache = self._cache(gvr)
+        entry = cache.get(namespace, name) if cache is not None else None
+        return entry.obj if entry is not None else None
+
+    def list(self, gvr: GVR, namespace: str = "") -> list[Obj]:
+        cache = self._cache(gvr)
+        return [e.obj for e in cache.entries(namespace)] if cache is not None else []
+
+    async def fresh(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
+        served = self._registry.served(gvr)
+        if served is None:
+            return None
+        entry = await self._registry.current(served, namespace, name)
+        return entry.obj if entry is not None else None
+
+    def subscribe(self, gvr: GVR, handler: OnChange) -> None:
+        cache = self._cache(gvr)
+        if cache is None:
+            return
+
+        def tell(old: Entry | None, new: Entry | None) -> None:
+            handler(old.obj if old is not None else None, new.obj if new is not None else None)
+
+        for entry in cache.entries() if cache.loaded else ():
+            tell(None, entry)
+        cache.subscribers.append(tell)

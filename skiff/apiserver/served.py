@@ -1,0 +1,121 @@
+"""One served resource: its record together with what is compiled from it once (codec, cache, decoder, list header).
+
+A resource that is stored under another version or group (`Resource.storage`) shares the stored one's cache and is
+converted on the way; the usual one is served from the cache's bytes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from skiff.api.decode import Checker, DecodeError
+from skiff.api.errors import StatusError, bad_request
+from skiff.api.resources import Resource
+from skiff.api.schema import SchemaNode
+from skiff.api.types import GVR, Obj
+from skiff.apiserver.cache import Codec, Entry, WatchCache
+
+
+class Served:
+    """native: stored as it is served. prefix: of stored keys."""
+
+    __slots__ = ("_checker", "_node", "cache", "codec", "gvr", "list_head", "native", "node_of", "resource")
+
+    def __init__(self, resource: Resource, codec: Codec, cache: WatchCache, node_of: Callable[[str], SchemaNode]):
+        self.resource = resource
+        self.gvr: GVR = resource.gvr
+        self.codec = codec
+        self.cache = cache
+        self.native = codec.gvr == resource.gvr
+        self.node_of = node_of
+        self._node: SchemaNode | None = None
+        self._checker: Checker | None = None
+        self.list_head = b'{"kind":"%sList","apiVersion":"%s","metadata":{"resourceVersion":"' % (
+            resource.gvr.kind.encode(),
+            resource.gvr.api_version.encode(),
+        )
+
+    @property
+    def node(self) -> SchemaNode:
+        if self._node is None:
+            self._node = self.node_of(self.resource.schema)
+        return self._node
+
+    @property
+    def checker(self) -> Checker:
+        if self._checker is None:
+            self._checker = Checker(self.node)
+        return self._checker
+
+    # --- between stored and served form
+
+    def data(self, entry: Entry) -> bytes:
+        """The served JSON."""
+        return entry.data if self.native else orjson.dumps(self.load(entry))
+
+    def load(self, entry: Entry) -> Obj:
+        """The served object, the caller's own."""
+        obj = entry.decode()
+        if self.native:
+            return obj
+        assert self.resource.from_storage is not None
+        converted = self.resource.from_storage(obj)
+        converted["apiVersion"], converted["kind"] = self.gvr.api_version, self.gvr.kind
+        return converted
+
+    def value(self, obj: Obj) -> bytes:
+        """The bytes to store for a served object."""
+        if not self.native:
+            assert self.resource.to_storage is not None
+            obj = self.resource.to_storage(obj)
+        return self.codec.encode(obj)
+
+    def data_of(self, value: bytes, revision: int) -> bytes:
+        """The served JSON of freshly stored bytes."""
+        data = self.codec.splice(value, revision)
+        if self.native:
+            return data
+        return self.data(Entry("", "", revision, data, {}, ()))
+
+    # --- decoding what clients send
+
+    def decode(self, data: Any, *, validation: str = "Warn", raw: bytes = b"") -> tuple[Obj, list[str]]:
+        """A checked and defaulted object of this kind, in place, with sentences for Warning headers. Raises 400."""
+        if not isinstance(data, dict):
+            raise self.undecodable("json: cannot unmarshal into Go value of type " + self._go_type(), data)
+        self._check_kind(data)
+        metadata = data.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise self.undecodable("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta", data)
+        try:
+            obj, warnings = self.checker.check(data, validation=validation, raw=raw)
+        except DecodeError as e:
+            raise self.undecodable(str(e), data) from None
+        obj.setdefault("metadata", {})
+        self.resource.default(obj)
+        return obj, warnings
+
+    def _check_kind(self, data: Obj) -> None:
+        gvr = self.gvr
+        api_version = data.get("apiVersion") or gvr.api_version
+        kind = data.get("kind") or gvr.kind
+        if api_version != gvr.api_version:
+            raise bad_request(
+                f"the API version in the data ({api_version}) does not match the expected API version ({gvr.api_version})"
+            )
+        if kind != gvr.kind:
+            expected = f"expected {gvr.api_version}, Kind={gvr.kind}"
+            raise self.undecodable(f"the kind in the data ({kind}) does not match: {expected}", data)
+        data["apiVersion"], data["kind"] = api_version, kind
+
+    def _go_type(self) -> str:
+        return f"{self.gvr.version}.{self.gvr.kind}"
+
+    def undecodable(self, why: str, data: Any) -> StatusError:
+        """400 as upstream words it (handlers.transformDecodeError)."""
+        kind = data.get("kind") if isinstance(data, dict) else ""
+        gvr = self.gvr
+        if isinstance(kind, str) and kind:
+            return bad_request(f'{kind} in version "{gvr.version}" cannot be handled as a {gvr.kind}: {why}')
+        return bad_request(f"the object provided is unrecognized (must be of type {gvr.kind}): {why}")

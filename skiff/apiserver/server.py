@@ -1,0 +1,144 @@
+"""The API server as one Handler: the chain that every request meets, written in that order in `APIServer.handle`.
+
+It runs the same behind TLS sockets and behind the in-process transport; it has no thread and reads no clock of its own.
+Whoever assembles it (assemble.py) brings the store and the chains of access control; `start` and `close` frame its life.
+"""
+
+import asyncio
+import logging
+
+import orjson
+
+from skiff import env
+from skiff.api.errors import StatusError, internal, status_error
+from skiff.apiserver import requestinfo, routes
+from skiff.apiserver.admission import Chain
+from skiff.apiserver.authn import Authentication
+from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
+from skiff.apiserver.call import Call, parse_query
+from skiff.apiserver.fanout import Watcher
+from skiff.apiserver.metrics import Metrics
+from skiff.apiserver.options import boolean, first
+from skiff.apiserver.paths import Paths
+from skiff.apiserver.registry import Registry, unavailable
+from skiff.apiserver.requestinfo import RequestInfo
+from skiff.store import StoreError
+from skiff.wire.messages import Request, Response
+
+log = logging.getLogger(__name__)
+
+CAUSE_HEADER = "skiff-cause"
+
+
+class APIServer:
+    """authentication, authorization, admission: the chains of room access. They may be replaced before `start`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        authentication: Authentication,
+        authorization: Authorization,
+        admission: Chain,
+    ):
+        self.registry = registry
+        self.authentication = authentication
+        self.authorization = authorization
+        self.admission = admission
+        self.watchers: dict[Watcher, None] = {}
+        self.metrics = Metrics(registry)
+        self.paths = Paths(self)
+        self.closing = False
+
+    # --- life
+
+    async def start(self) -> None:
+        await self.registry.start()
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        await self.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends all watches, then what works in the background. The store is its owner's to close."""
+        self.closing = True
+        for watcher in list(self.watchers):
+            watcher.finish()
+        await self.registry.close()
+
+    # --- the chain
+
+    async def handler(self, request: Request) -> Response:
+        """Answers every request; nothing but cancellation is raised."""
+        try:
+            return await self._guarded(request)
+        except StatusError as e:
+            return error_response(e)
+        except StoreError as e:
+            return error_response(unavailable(e))
+        except Exception:
+            log.exception("A request failed", extra={"method": request.method, "path": request.path})
+            return error_response(internal("the server has encountered an unexpected error"))
+
+    async def _guarded(self, request: Request) -> Response:
+        info = requestinfo.parse(request.method, request.path)
+        params = parse_query(request) if request.query_string else {}
+        if params and info.resource:
+            _refine(info, params)
+        request.user = user = await self.authentication.authenticate(request)
+        # Places in the chain: flow control, audit, impersonation.
+        await self._authorize(Attributes(
+            user, info.verb, info.group, info.version, info.resource, info.subresource,
+            info.namespace, info.name, info.path,
+        ))  # fmt: skip
+        if not info.resource:
+            return await self.paths.answer(request)
+        if request.method not in ("GET", "HEAD"):
+            env.cause.set(request.headers.get(CAUSE_HEADER) or env.cause.get() or env.uid())
+        served = self.registry.find(info.group, info.version, info.resource)
+        verb = routes.find(served, info, request.method)
+        assert served is not None
+        return await verb(Call(self, request, info, served, user, params))
+
+    async def _authorize(self, attributes: Attributes) -> None:
+        decision = await self.authorization.authorize(attributes)
+        if not decision.allowed:
+            raise forbidden_error(attributes, decision.reason)
+
+    async def may_create(self, call: Call) -> None:
+        """An update that creates needs the right to create. Raises 403."""
+        i = call.info
+        await self._authorize(
+            Attributes(call.user, "create", i.group, i.version, i.resource, i.subresource, i.namespace, i.name, i.path)
+        )
+
+
+def _refine(info: RequestInfo, params: dict[str, list[str]]) -> None:
+    """What only the query tells: a list that watches, a selector that names one object."""
+    if info.verb not in ("list", "watch", "deletecollection"):
+        return
+    name = None
+    for term in first(params, "fieldSelector").split(","):
+        field, equals, value = term.partition("=")
+        if field == "metadata.name" and equals and not value.startswith("="):
+            name = value
+    requestinfo.refine(info, boolean(params, "watch"), name)
+
+
+def error_response(error: StatusError) -> Response:
+    headers = {"content-type": "application/json", "cache-control": "no-cache, private", **error.headers}
+    return Response(error.code, headers, orjson.dumps(error.status))
+
+
+def text_not_found() -> Response:
+    """What a path outside of the API gets."""
+    headers = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+    return Response(404, headers, b"404 page not found\n")
+
+
+def not_allowed() -> StatusError:
+    return status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

@@ -1,0 +1,1 @@
+"""The verbs, one per module: `async def handle(call) -> Response`. Each is written once for all resources."""

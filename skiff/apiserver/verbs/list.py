@@ -1,0 +1,238 @@
+"""GET of a collection: cached bytes joined, in the order of keys, whole or in pages.
+
+Versions as upstream: none or "" is consistent, "0" whatever the cache has, N not older (or, with match Exact, as of N).
+A page after the first shows the collection as it was at the first one: from the cache while nothing has changed since,
+otherwise from the store's history. Source: API concepts, "Retrieving large results sets in chunks".
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import orjson
+
+from skiff.api.errors import StatusError, bad_request, expired
+from skiff.apiserver import negotiation, options
+from skiff.apiserver.cache import Entry
+from skiff.apiserver.call import Call
+from skiff.apiserver.hub import too_large
+from skiff.apiserver.selection import Selection, select
+from skiff.apiserver.served import Served
+from skiff.store import Compacted, FutureRevision, Store
+from skiff.wire.messages import Response
+
+CHUNK = 1000
+LATEST = -1
+"""The revision in a token that continues at whatever is current (upstream's inconsistent continue)."""
+
+TOO_OLD = "The resourceVersion for the provided list is too old."
+CONTINUE_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """revision: which state it shows. continue_token "": complete. remaining: how many follow, None if not known."""
+
+    entries: list[Entry]
+    revision: int
+    continue_token: str = ""
+    remaining: int | None = None
+
+
+async def handle(call: Call) -> Response:
+    wanted = options.list_options(call.params, False)
+    how = call.accepted()
+    found = await collect(call.server.registry.store, call.served, call.info.namespace, call.info.name, wanted)
+    if how.plain:
+        body = encode(call.served, found)
+        return call.warned(negotiation.respond(call.request, how, body))
+    from skiff.apiserver import tables
+
+    return call.warned(tables.answer_list(call, how, found))
+
+
+def encode(served: Served, found: Listing) -> bytes:
+    """The list object's JSON."""
+    parts = [served.list_head, b'%d"' % found.revision]
+    if found.continue_token:
+        parts.append(b',"continue":"%s"' % found.continue_token.encode())
+        if found.remaining is not None:
+            parts.append(b',"remainingItemCount":%d' % found.remaining)
+    parts.append(b'},"items":[')
+    if served.native:
+        parts.append(b",".join([e.data for e in found.entries]))
+    else:
+        parts.append(b",".join([served.data(e) for e in found.entries]))
+    parts.append(b"]}")
+    return b"".join(parts)
+
+
+async def collect(store: Store, served: Served, namespace: str, name: str, wanted: options.ListOptions) -> Listing:
+    """Raises 400, 410, 504."""
+    selection = select(served, namespace, name, wanted.labels, wanted.fields)
+    if wanted.limit < 0:
+        raise bad_request("limit: Invalid value: must be non-negative")
+    if wanted.continue_token:
+        if wanted.resource_version not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
+        return await _continue(store, served, selection, wanted)
+    revision = options.revision(wanted.resource_version)
+    await served.cache.fresh() if not wanted.resource_version else await served.cache.ready()
+    if wanted.match == "Exact" or (wanted.limit and revision and not wanted.match):
+        return await _exact(store, served, selection, wanted.limit, revision)
+    await served.cache.hub.reach(revision)
+    return _page(served, selection, wanted.limit, None, served.cache.hub.revision)
+
+
+async def _exact(store: Store, served: Served, selection: Selection, limit: int, revision: int) -> Listing:
+    hub = served.cache.hub
+    if revision > hub.revision:
+        await hub.caught_up()
+    if served.cache.changed <= revision <= hub.revision:
+        return _page(served, selection, limit, None, revision)
+    try:
+        return await _history(store, served, selection, limit, None, revision)
+    except Compacted:
+        raise expired(TOO_OLD) from None
+    except FutureRevision:
+        raise too_large(revision, hub.revision) from None
+
+
+async def _continue(store: Store, served: Served, selection: Selection, wanted: options.ListOptions) -> Listing:
+    start, revision = decode_token(served, selection, wanted.continue_token)
+    await served.cache.fresh()
+    hub = served.cache.hub
+    if revision == LATEST:
+        return _page(served, selection, wanted.limit, start, hub.revision)
+    if served.cache.changed <= revision <= hub.revision:
+        return _page(served, selection, wanted.limit, start, revision)
+    try:
+        return await _history(store, served, selection, wanted.limit, start, revision)
+    except Compacted:
+        error = expired(CONTINUE_TOO_OLD)
+        error.status["metadata"] = {"continue": _token(start, LATEST)}
+        raise error from None
+    except FutureRevision:
+        raise too_large(revision, hub.revision) from None
+
+
+# --- pages from the cache
+
+
+def _page(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int) -> Listing:
+    matches = selection.matches
+    found: Iterable[Entry] = candidates(served, selection, after)
+    if matches is not None:
+        found = filter(matches, found)
+    if not limit:
+        return Listing(list(found), revision)
+    entries = list(islice(found, limit + 1))
+    if len(entries) <= limit:
+        return Listing(entries, revision)
+    entries.pop()
+    last = entries[-1]
+    remaining = None
+    if not selection.selective:
+        remaining = _following(served, selection.namespace, last)
+    return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
+
+
+def candidates(served: Served, selection: Selection, after: tuple[str, str] | None = None) -> Iterator[Entry]:
+    """What lies in the selection's slot, sorted by key."""
+    cache = served.cache
+    kind, a, b = selection.slot
+    if kind == "name":
+        entry = cache.get(a, b)
+        yield from [entry] if entry is not None and (after is None or (a, b) > after) else []
+    elif kind == "field":
+        for entry in cache.by_field(a, b):
+            if after is None or _order(entry) > f"{after[0]}/{after[1]}":
+                yield entry
+    else:
+        yield from cache.entries(selection.namespace, after)
+
+
+def _order(entry: Entry) -> str:
+    return f"{entry.namespace}/{entry.name}"
+
+
+def _following(served: Served, namespace: str, last: Entry) -> int:
+    return served.cache.following(namespace, (last.namespace, last.name))
+
+
+# --- pages from the store's history
+
+
+async def _history(
+    store: Store, served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int
+) -> Listing:
+    codec = served.codec
+    prefix = codec.prefix + (selection.namespace + "/" if selection.namespace else "")
+    start = codec.key(*after) if after else ""
+    entries: list[Entry] = []
+    while True:
+        page = await store.range(prefix, start_after=start, limit=CHUNK, revision=revision)
+        for i, record in enumerate(page.records):
+            entry = codec.entry(record.key, record.value, record.revision)
+            if not _selected(selection, entry):
+                continue
+            if limit and len(entries) == limit:
+                last = entries[-1]
+                remaining = None if selection.selective else len(page.records) - i + page.remaining
+                return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
+            entries.append(entry)
+        if not page.remaining:
+            return Listing(entries, revision)
+        start = page.records[-1].key
+
+
+def _selected(selection: Selection, entry: Entry) -> bool:
+    kind, a, b = selection.slot
+    if kind == "name" and (entry.namespace, entry.name) != (a, b):
+        return False
+    if kind == "field" and entry.fields[a] != b:
+        return False
+    return selection.matches is None or selection.matches(entry)
+
+
+# --- tokens
+
+
+def _token(after: tuple[str, str], revision: int) -> str:
+    namespace, name = after
+    start = (f"{namespace}/{name}" if namespace else name) + "\0"
+    token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
+    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+
+
+def decode_token(served: Served, selection: Selection, token: str) -> tuple[tuple[str, str], int]:
+    """After which (namespace, name) to go on, at which revision. Raises 400."""
+    try:
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        content = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        raise _invalid("continue key is not valid") from None
+    if not isinstance(content, dict) or content.get("v") != "meta.k8s.io/v1":
+        raise _invalid("continue key is not valid: server does not recognize this encoded version")
+    revision, start = content.get("rv"), content.get("start")
+    if not isinstance(revision, int) or isinstance(revision, bool) or revision == 0 or revision < LATEST:
+        raise _invalid("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not isinstance(start, str) or not start:
+        raise _invalid("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+    parts = start.removesuffix("\0").removeprefix("/").split("/")
+    if len(parts) != (2 if served.gvr.namespaced else 1) or "" in parts or "." in parts or ".." in parts:
+        raise _invalid(f"continue key is not valid: {start}")
+    if selection.namespace and parts[0] != selection.namespace:
+        raise _invalid(f"continue key is not valid: {start}")
+    return (parts[0] if len(parts) == 2 else "", parts[-1]), revision
+
+
+def _invalid(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: {why}")

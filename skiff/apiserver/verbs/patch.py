@@ -1,0 +1,115 @@
+"""PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply.
+
+The first three make the new object from the current one and write it on condition that it is still current; when it is
+not, the patch is made again on the newer one, unless it names a resourceVersion itself.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from skiff.api.errors import StatusError, bad_request, conflict, not_found, unsupported_media_type
+from skiff.api.patch import json_patch, merge_patch
+from skiff.api.schema import SchemaNode
+from skiff.api.strategic import strategic_merge_patch
+from skiff.api.types import Obj
+from skiff.apiserver import fields, metadata, negotiation, options
+from skiff.apiserver.call import Call
+from skiff.apiserver.verbs import update
+from skiff.wire.messages import Response
+
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+ATTEMPTS = 5
+
+PATCHERS: dict[str, Callable[[Obj, Any, SchemaNode | None], Obj]] = {
+    JSON_PATCH: lambda document, patch, _: json_patch(document, patch),
+    MERGE: lambda document, patch, _: merge_patch(document, patch),
+    STRATEGIC: strategic_merge_patch,
+}
+
+
+async def handle(call: Call) -> Response:
+    """PATCH of an object or its status."""
+    prepare = update.prepare_status if call.info.subresource == "status" else update.prepare_object
+    kind, wanted, patch = read(call)
+    call.accepted()
+    if kind == APPLY:
+        make = fields.applier(call, patch, wanted)
+    else:
+        make = patcher(call, kind, patch, wanted.field_validation)
+    written = await update.write(
+        call,
+        make,
+        prepare,
+        wanted,
+        wanted.as_object("UpdateOptions"),
+        create_missing=kind == APPLY,
+        apply=kind == APPLY,
+    )
+    return call.answer(written.data, 201 if written.created else 200)
+
+
+def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
+    """The patch's type, the options and the decoded patch. Raises 400, 413, 415, 422."""
+    kind = negotiation.media_type(call.request.headers.get("content-type", ""))
+    if kind not in PATCHERS and kind != APPLY:
+        known = ", ".join([*PATCHERS, APPLY])
+        raise unsupported_media_type(
+            f"the body of the request was in an unknown format - accepted media types include: {known}"
+        )
+    wanted = options.write_options(call.params, "PatchOptions", apply=kind == APPLY)
+    body = call.request.body
+    return kind, wanted, negotiation.load_yaml(body) if kind == APPLY else load(body)
+
+
+def load(body: bytes) -> Any:
+    negotiation.check_size(body)
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise bad_request(f"error decoding patch: {e}") from None
+    negotiation.check_depth(body, data)
+    return data
+
+
+def patcher(call: Call, kind: str, patch: Any, validation: str) -> Callable[[Obj | None], Awaitable[Obj]]:
+    """Makes the new object by patching the current one; checks it as a body is checked."""
+    apply = PATCHERS[kind]
+    served = call.served
+    node = served.node if kind == STRATEGIC else None
+    versioned = (
+        isinstance(patch, dict) and bool((patch.get("metadata") or {}).get("resourceVersion"))
+        if kind != JSON_PATCH
+        else False
+    )
+    seen: list[str] = []
+
+    async def make(old: Obj | None) -> Obj:
+        if old is None:
+            raise not_found(served.gvr, call.info.name)
+        if seen and (versioned or len(seen) >= ATTEMPTS):
+            raise conflict(served.gvr, call.info.name)
+        patched = orjson.loads(_dump(apply(old, patch, node)))
+        obj = call.decode(patched, validation if not seen else "Ignore")
+        seen.append(old["metadata"]["resourceVersion"])
+        meta = obj["metadata"]
+        metadata.match_namespace(meta, call.info.namespace if served.gvr.namespaced else "")
+        update.check_name(call, meta)
+        return obj
+
+    return make
+
+
+def _dump(obj: Obj) -> bytes:
+    try:
+        return orjson.dumps(obj)
+    except TypeError as e:
+        raise _too_deep() from e
+
+
+def _too_deep() -> StatusError:
+    return bad_request("the patched object cannot be encoded: exceeded max depth")

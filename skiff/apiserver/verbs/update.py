@@ -1,0 +1,233 @@
+"""PUT: replaces an object, or one of its parts through a subresource.
+
+`write` is the loop that PUT, every patch and the part-wise subresources share: read the current object, make the new
+one from it, admit, check, store on condition that nobody was faster, otherwise begin again where that is allowed.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skiff.api.errors import bad_request, conflict, invalid, invalid_object, not_found
+from skiff.api.types import GVR, Obj
+from skiff.apiserver import fields, metadata, options
+from skiff.apiserver.cache import Entry
+from skiff.apiserver.call import Call
+from skiff.apiserver.options import WriteOptions
+from skiff.apiserver.served import Served
+from skiff.apiserver.verbs import create
+from skiff.store import Mismatch
+from skiff.wire.messages import Response
+
+ATTEMPTS = 100
+"""Bounds the loop of unconditional writes; each failure means that somebody else has succeeded."""
+
+Make = Callable[[Obj | None], Awaitable[Obj]]
+"""From the current object (read-only; None when there is none) to the complete new one, the writer's own."""
+
+Prepare = Callable[[Served, Obj, Obj], None]
+"""Keeps what this kind of write may not change, in place: (served, new, old)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    data: bytes
+    created: bool = False
+
+
+async def handle(call: Call) -> Response:
+    """PUT of an object or its status."""
+    wanted = options.write_options(call.params, "UpdateOptions")
+    call.accepted()
+    raw = call.raw_json()
+    first = decoded(call, call.body(), wanted.field_validation, raw)
+    pending: list[Obj] = [first]
+
+    async def make(old: Obj | None) -> Obj:
+        # Each attempt changes the object in place, so a repeated one starts from the body again.
+        return pending.pop() if pending else decoded(call, call.body(), "Ignore")
+
+    prepare = prepare_status if call.info.subresource == "status" else prepare_object
+    written = await write(
+        call,
+        make,
+        prepare,
+        wanted,
+        wanted.as_object("UpdateOptions"),
+        create_missing=call.served.resource.create_on_update,
+    )
+    return call.answer(written.data, 201 if written.created else 200)
+
+
+def decoded(call: Call, data: Any, validation: str, raw: bytes = b"") -> Obj:
+    obj = call.decode(data, validation, raw)
+    meta = obj["metadata"]
+    metadata.match_namespace(meta, call.info.namespace if call.served.gvr.namespaced else "")
+    check_name(call, meta)
+    return obj
+
+
+def check_name(call: Call, meta: Obj) -> None:
+    name = meta.get("name")
+    if not name:
+        raise bad_request("name must be provided")
+    metadata.check_name(meta, call.info.name)
+
+
+async def write(
+    call: Call,
+    make: Make,
+    prepare: Prepare,
+    wanted: WriteOptions,
+    as_object: Obj,
+    *,
+    create_missing: bool = False,
+    apply: bool = False,
+) -> Written:
+    """Raises 404, 409, 422 and what admission refuses. apply: ownership is tracked by `make` itself."""
+    served, registry = call.served, call.server.registry
+    entry = await registry.current(served, call.info.namespace if served.gvr.namespaced else "", call.info.name)
+    for _ in range(ATTEMPTS):
+        if entry is None:
+            if not create_missing:
+                raise not_found(served.gvr, call.info.name)
+            return await _create(call, make, wanted, as_object, apply)
+        try:
+            return Written(await _attempt(call, entry, make, prepare, wanted, as_object, apply))
+        except Mismatch as e:
+            entry = registry.newer(served, e)
+    raise conflict(served.gvr, call.info.name)
+
+
+async def _create(call: Call, make: Make, wanted: WriteOptions, as_object: Obj, apply: bool) -> Written:
+    """An update of what does not exist, by who may also create."""
+    await call.server.may_create(call)
+    obj = await make(None)
+    meta = obj["metadata"]
+    if meta.get("resourceVersion") or meta.get("uid"):
+        # Meant for an object that is gone.
+        raise (
+            not_found(call.served.gvr, call.info.name) if meta.get("uid") else conflict(call.served.gvr, call.info.name)
+        )
+    metadata.wipe_system_fields(meta)
+    if not apply:
+        obj = fields.track(call, obj, None, wanted.field_manager)
+    if call.served.resource.has_status and call.served.gvr.plural not in create.STATUS_ON_CREATE:
+        obj.pop("status", None)
+        call.served.resource.default(obj)
+    return Written(await create.store(call, obj, wanted, {**as_object, "kind": "CreateOptions"}), True)
+
+
+async def _attempt(
+    call: Call, entry: Entry, make: Make, prepare: Prepare, wanted: WriteOptions, as_object: Obj, apply: bool
+) -> bytes:
+    served = call.served
+    old = served.load(entry)
+    new = await make(old)
+    _check_version(served, new, old)
+    metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
+    prepare(served, new, old)
+    if not apply:
+        new = fields.track(call, new, old, wanted.field_manager)
+    attrs = call.attributes("UPDATE", new, old, as_object, dry_run=wanted.dry_run, name=call.info.name)
+    await call.server.admission.mutate(attrs)
+    assert attrs.obj is not None
+    new = attrs.obj
+    finish(served, new, old, call.info.subresource)
+    await call.server.admission.validate(attrs)
+    return await commit(call, entry, new, old, wanted.dry_run)
+
+
+async def commit(call: Call, entry: Entry, new: Obj, old: Obj, dry_run: bool) -> bytes:
+    """Stores the new version, or nothing if there is no difference, or deletes what was only waiting for its last
+    finalizer. Raises Mismatch."""
+    served, registry = call.served, call.server.registry
+    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    fields.keep_old_times(new, old)
+    if is_released(new, old):
+        if not dry_run:
+            revision = await registry.erase(served, entry)
+            new["metadata"]["resourceVersion"] = str(revision)
+        return fields.encoded(served, new)
+    if new == old or dry_run:
+        return served.data(entry) if new == old else fields.encoded(served, new)
+    return await registry.replace(served, entry, new)
+
+
+def is_released(new: Obj, old: Obj) -> bool:
+    """Whether the object was marked for deletion and this write removes its last finalizer."""
+    before = old["metadata"]
+    if new["metadata"].get("finalizers") or not before.get("deletionTimestamp"):
+        return False
+    return not before.get("deletionGracePeriodSeconds") and not _keeps_namespace(new)
+
+
+def _keeps_namespace(obj: Obj) -> bool:
+    """A namespace has finalizers of its own in its spec."""
+    return (
+        obj.get("kind") == "Namespace" and obj.get("apiVersion") == "v1" and bool(obj.get("spec", {}).get("finalizers"))
+    )
+
+
+def _check_version(served: Served, new: Obj, old: Obj) -> None:
+    given = new["metadata"].get("resourceVersion") or ""
+    current = old["metadata"]["resourceVersion"]
+    name = old["metadata"]["name"]
+    if given in ("", "0"):
+        if served.resource.unconditional_update:
+            return
+        gvr = served.gvr
+        error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise invalid_object(GVR(gvr.group, gvr.version, gvr.plural, gvr.plural), name, [error])
+    if given != current:
+        raise conflict(served.gvr, name)
+
+
+# --- what a write may change
+
+
+def prepare_object(served: Served, new: Obj, old: Obj) -> None:
+    """The main resource: status stays, unless the kind has no status of its own."""
+    if served.resource.has_status:
+        if "status" in old:
+            new["status"] = old["status"]
+        else:
+            new.pop("status", None)
+
+
+def prepare_status(served: Served, new: Obj, old: Obj) -> None:
+    """The status subresource: status and a few things in metadata change, the rest stays."""
+    for name in [n for n in new if n not in ("metadata", "status", "kind", "apiVersion")]:
+        del new[name]
+    for name, value in old.items():
+        if name not in ("metadata", "status"):
+            new[name] = value
+    meta, before = new["metadata"], old["metadata"]
+    kept = ("ownerReferences", "finalizers") if not served.gvr.group else ("ownerReferences", "finalizers", "labels")
+    for name in kept:
+        if name in before:
+            meta[name] = before[name]
+        else:
+            meta.pop(name, None)
+
+
+def finish(served: Served, new: Obj, old: Obj, subresource: str) -> None:
+    """System fields, generation and all checks, after admission. Raises 422."""
+    resource = served.resource
+    metadata.keep_system_fields(new["metadata"], old["metadata"])
+    if subresource == "status":
+        errors = resource.validate_status_update(new, old)
+    elif subresource:
+        errors = resource.validate_update(new, old)
+    else:
+        resource.prepare(new, old)
+        if resource.has_generation and _content(new) != _content(old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        errors = [*resource.validate(new), *resource.validate_update(new, old)]
+    errors = [*metadata.validate_update(resource, new["metadata"], old["metadata"]), *errors]
+    if errors:
+        raise invalid_object(served.gvr, old["metadata"]["name"], errors)
+
+
+def _content(obj: Obj) -> dict[str, Any]:
+    return {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion", "kind")}

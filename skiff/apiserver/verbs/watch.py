@@ -1,0 +1,188 @@
+"""WATCH of a collection: what there is or what has happened since, then every change as it comes, as shared bytes.
+
+resourceVersion none or "0": the present objects as ADDED first; N: changes after N, 410 when they are no longer known.
+sendInitialEvents: the objects, then a bookmark that says so. Source: API concepts, "Efficient detection of changes".
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import orjson
+
+from skiff import env
+from skiff.api.errors import StatusError, expired
+from skiff.apiserver import options
+from skiff.apiserver.cache import Change, Entry, WatchCache
+from skiff.apiserver.call import Call
+from skiff.apiserver.fanout import Encode, Watcher
+from skiff.apiserver.negotiation import YAML, Accepted
+from skiff.apiserver.selection import Selection, select
+from skiff.apiserver.served import Served
+from skiff.apiserver.verbs.list import candidates
+from skiff.wire.messages import Response
+
+DEFAULT_TIMEOUT_S = 1800.0
+"""Without timeoutSeconds a watch ends after this to twice this (upstream: --min-request-timeout)."""
+BOOKMARK_S = 60.0
+CHUNK = 200
+
+HEADERS = {"content-type": "application/json", "cache-control": "no-cache, private"}
+
+
+async def handle(call: Call) -> Response:
+    wanted = options.list_options(call.params, True)
+    how = call.accepted()
+    served = call.served
+    cache = served.cache
+    selection = select(served, call.info.namespace, call.info.name, wanted.labels, wanted.fields)
+    revision = options.revision(wanted.resource_version)
+    if wanted.resource_version in ("", "0") and wanted.send_initial_events is None:
+        await cache.ready()
+    elif wanted.send_initial_events and not revision:
+        await cache.fresh()
+    else:
+        await cache.ready()
+        if wanted.send_initial_events:
+            await cache.hub.reach(revision)
+    encode, view = _encoder(call, how)
+    try:
+        watcher, initial = _open(call, served, cache, selection, wanted, revision, encode, view)
+    except StatusError as e:
+        # As upstream: the watch is accepted and its first and only event is the error.
+        return call.warned(Response(200, dict(HEADERS), stream=_only(error_event(e))))
+    _limit_time(call, watcher, served, wanted)
+    headers = dict(HEADERS)
+    if how.media is YAML:
+        headers["content-type"] = "application/yaml;stream=watch"
+    return call.warned(Response(200, headers, stream=watcher.stream(initial)))
+
+
+async def _only(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
+
+
+def error_event(error: StatusError) -> bytes:
+    return b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status)
+
+
+def _open(
+    call: Call,
+    served: Served,
+    cache: WatchCache,
+    selection: Selection,
+    wanted: options.ListOptions,
+    revision: int,
+    encode: Encode,
+    view: object,
+) -> tuple[Watcher, Iterable[bytes]]:
+    """The registered watcher and what it says first. One step of the loop, so that nothing is missed or doubled."""
+    watchers = call.server.watchers
+    watcher = Watcher(
+        selection.slot,
+        matches=selection.matches,
+        encode=encode,
+        view=view,
+        on_close=lambda w: _closed(cache, w, watchers),
+    )
+    initial: Iterable[bytes] = ()
+    if wanted.send_initial_events or (wanted.send_initial_events is None and not revision):
+        entries = list(_selected(served, selection))
+        initial = _added(entries, encode)
+        if wanted.send_initial_events and wanted.bookmarks:
+            initial = _then(initial, bookmark(served, cache.hub.revision, initial_end=True))
+    elif revision or wanted.send_initial_events is False:
+        start = revision or cache.hub.revision
+        if start < cache.oldest:
+            raise expired(f"too old resource version: {start} ({cache.oldest})")
+        for change in cache.since(start):
+            if _concerns(selection, change):
+                watcher.offer(change)
+    cache.fanout.add(watcher)
+    watchers[watcher] = None
+    return watcher, initial
+
+
+def _closed(cache: WatchCache, watcher: Watcher, watchers: dict[Watcher, None]) -> None:
+    cache.fanout.discard(watcher)
+    watchers.pop(watcher, None)
+    watcher.cancel_timers()
+
+
+def _selected(served: Served, selection: Selection) -> Iterator[Entry]:
+    found = candidates(served, selection)
+    return filter(selection.matches, found) if selection.matches is not None else found
+
+
+def _concerns(selection: Selection, change: Change) -> bool:
+    """Whether the change lies in the watcher's slot; the fan-out sees to that for later ones."""
+    kind, a, b = selection.slot
+    entry = change.new or change.old
+    assert entry is not None
+    if kind == "name":
+        return (entry.namespace, entry.name) == (a, b)
+    if kind == "space":
+        return bool(entry.namespace == a)
+    if kind == "field":
+        return any(e is not None and e.fields[a] == b for e in (change.old, change.new))
+    return True
+
+
+def _added(entries: list[Entry], encode: Encode) -> Iterator[bytes]:
+    for i in range(0, len(entries), CHUNK):
+        yield b"".join([encode("ADDED", e) for e in entries[i : i + CHUNK]])
+
+
+def _then(chunks: Iterable[bytes], last: bytes) -> Iterator[bytes]:
+    yield from chunks
+    yield last
+
+
+def _encoder(call: Call, how: Accepted) -> tuple[Encode, object]:
+    """How an event becomes bytes, and a name for it under which these bytes are shared."""
+    served = call.served
+    if how.plain or not (how.form or how.media is YAML):
+        if served.native:
+            return encode_native, None
+        return (lambda kind, entry: wrap(kind, served.data(entry))), served.gvr
+    from skiff.apiserver import tables
+
+    return tables.watch_encoder(call, how), object()
+
+
+def encode_native(kind: str, entry: Entry) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), entry.data)
+
+
+def wrap(kind: str, data: bytes) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), data)
+
+
+def bookmark(served: Served, revision: int, *, initial_end: bool = False) -> bytes:
+    meta: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    if initial_end:
+        meta["annotations"] = {"k8s.io/initial-events-end": "true"}
+    obj = {"kind": served.gvr.kind, "apiVersion": served.gvr.api_version, "metadata": meta}
+    return wrap("BOOKMARK", orjson.dumps(obj))
+
+
+def _limit_time(call: Call, watcher: Watcher, served: Served, wanted: options.ListOptions) -> None:
+    """Sets the end of the watch and, where wanted, a bookmark each minute and at the end."""
+    loop = asyncio.get_running_loop()
+    hub = served.cache.hub
+    seconds = float(wanted.timeout_seconds or 0)
+    if seconds <= 0:
+        seconds = DEFAULT_TIMEOUT_S * (1 + env.rng().random())
+
+    def end() -> None:
+        if wanted.bookmarks and not watcher.ended:
+            watcher.push(bookmark(served, hub.revision))
+        watcher.finish()
+
+    def remind() -> None:
+        if not watcher.ended:
+            watcher.push(bookmark(served, hub.revision))
+            watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, remind)
+
+    watcher.timers["end"] = loop.call_later(seconds, end)
+    if wanted.bookmarks:
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, remind)
