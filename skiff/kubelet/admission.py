@@ -1,0 +1,120 @@
+"""Whether this node takes a pod that was bound to it. Pure. Reasons and messages are upstream's: the pod fails with them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from skiff.api.types import Obj
+from skiff.kubelet import qos
+from skiff.kubelet.pods import is_static, is_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    reason: str
+    message: str
+
+
+_OUT_OF = {
+    "cpu": "OutOfcpu",
+    "memory": "OutOfmemory",
+    "ephemeral-storage": "OutOfephemeral-storage",
+    "pods": "OutOfpods",
+}
+
+
+def admit(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
+    """others: the pods that the node has taken already (terminal ones do not count)."""
+    if node["metadata"].get("labels", {}).get("kubernetes.io/os", "linux") != (
+        (pod["spec"].get("nodeSelector") or {}).get("kubernetes.io/os", "linux")
+    ):
+        text = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+        return Rejection("PodOSSelectorNodeLabelDoesNotMatch", text)
+    if ((pod["spec"].get("os") or {}).get("name") or "linux") != "linux":
+        return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    rejection = _resources(pod, node, [p for p in others if not is_terminal(p.get("status"))])
+    if rejection is None and not matches_node(pod, node):
+        text = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+        rejection = Rejection("NodeAffinity", text)
+    if rejection is None and not is_static(pod):
+        rejection = _taints(pod, node)
+    return rejection
+
+
+def _resources(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
+    capacity = qos.amounts((node.get("status") or {}).get("allocatable"))
+    if "pods" in capacity and len(others) + 1 > capacity["pods"]:
+        return _out_of("pods", 1, len(others), capacity["pods"])
+    used: dict[str, int] = {}
+    for other in others:
+        for name, amount in qos.pod_amounts(other, "requests").items():
+            used[name] = used.get(name, 0) + amount
+    for name, amount in qos.pod_amounts(pod, "requests").items():
+        if amount and name in capacity and amount > capacity[name] - used.get(name, 0):
+            return _out_of(name, amount, used.get(name, 0), capacity[name])
+    return None
+
+
+def _out_of(name: str, requested: int, used: int, capacity: int) -> Rejection:
+    text = f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
+    return Rejection(_OUT_OF.get(name, f"OutOf{name}"), text)
+
+
+def _taints(pod: Obj, node: Obj) -> Rejection | None:
+    """Only NoExecute: what is merely not to be scheduled here may be bound here."""
+    for taint in node["spec"].get("taints") or []:
+        if taint["effect"] == "NoExecute" and not any(
+            tolerates(t, taint) for t in pod["spec"].get("tolerations") or []
+        ):
+            text = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+            return Rejection("TaintToleration", text)
+    return None
+
+
+def tolerates(toleration: Obj, taint: Obj) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if not toleration.get("key"):
+        return toleration.get("operator") == "Exists"
+    if toleration["key"] != taint["key"]:
+        return False
+    return toleration.get("operator") == "Exists" or (toleration.get("value") or "") == (taint.get("value") or "")
+
+
+def matches_node(pod: Obj, node: Obj) -> bool:
+    """nodeSelector and required node affinity."""
+    labels = node["metadata"].get("labels") or {}
+    if any(labels.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
+        return False
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    fields = {"metadata.name": node["metadata"]["name"]}
+    return any(_term(t, labels, fields) for t in required.get("nodeSelectorTerms") or [])
+
+
+def _term(term: Obj, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+    expressions, own = term.get("matchExpressions") or [], term.get("matchFields") or []
+    if not expressions and not own:
+        return False
+    return all(_holds(e, labels) for e in expressions) and all(_holds(e, fields) for e in own)
+
+
+_NUMERIC: dict[str, Callable[[int, int], bool]] = {"Gt": lambda a, b: a > b, "Lt": lambda a, b: a < b}
+
+
+def _holds(e: Obj, have: Mapping[str, str]) -> bool:
+    operator, values = e["operator"], e.get("values") or []
+    value = have.get(e["key"])
+    if operator == "In":
+        return value in values
+    if operator == "NotIn":
+        return value not in values
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    try:
+        return value is not None and _NUMERIC[operator](int(value), int(values[0]))
+    except (ValueError, KeyError, IndexError):
+        return False
