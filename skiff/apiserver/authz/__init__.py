@@ -17,7 +17,8 @@ from skiff.wire.messages import UserInfo
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What is asked for. verb: get, list, watch, create, update, patch, delete, deletecollection, impersonate, bind, ...
-    or the lower-case HTTP method for a non-resource path. resource "" means a non-resource request for `path`."""
+    or the lower-case HTTP method for a non-resource path. resource "" means a non-resource request for `path`.
+    field_selector: of a list, watch or deletecollection, as sent; some authorizers allow only a narrowed one."""
 
     user: UserInfo
     verb: str
@@ -28,6 +29,7 @@ class Attributes:
     namespace: str = ""
     name: str = ""
     path: str = ""
+    field_selector: str = ""
 
     @property
     def is_resource(self) -> bool:
