@@ -88,12 +88,10 @@ async def run_controllers(
 ) -> None:
     """Waits until the caches that a controller watches are synced, then works until cancelled. The informers are run by
     the caller. `queues`, if given, is filled with each controller's queue under its name (for whoever asks if all is
-    quiet)."""
+    quiet); one that is there already is used."""
     async with asyncio.TaskGroup() as group:
         for controller in controllers:
-            queue = WorkQueue()
-            if queues is not None:
-                queues[controller.name] = queue
+            queue = WorkQueue() if queues is None else queues.setdefault(controller.name, WorkQueue())
             watched = [_connect(informers, watch, queue) for watch in controller.watches()]
             group.create_task(_run_controller(controller, queue, watched), name=f"controller {controller.name}")
 

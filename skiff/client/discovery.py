@@ -3,8 +3,8 @@
 Source: the aggregated discovery document (apidiscovery.k8s.io/v2 APIGroupDiscoveryList).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -19,10 +19,12 @@ ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 @dataclass(frozen=True, slots=True)
 class Served:
     """resources: with the verbs that each supports, in the server's order. stale: `group/version` of what could not be
-    asked for now, because the server behind it does not answer."""
+    asked for now, because the server behind it does not answer. kinds: (apiVersion, kind) → the resource, in every
+    version."""
 
     resources: tuple[tuple[GVR, frozenset[str]], ...] = ()
     stale: tuple[str, ...] = ()
+    kinds: Mapping[tuple[str, str], GVR] = field(default_factory=dict)
 
     def supporting(self, *verbs: str) -> list[GVR]:
         return [gvr for gvr, known in self.resources if known.issuperset(verbs)]
@@ -44,6 +46,7 @@ def read(groups: Iterable[Obj]) -> Served:
     """From the items of discovery documents. A resource counts once, in the first version that has it."""
     found: dict[tuple[str, str], tuple[GVR, frozenset[str]]] = {}
     stale: list[str] = []
+    kinds: dict[tuple[str, str], GVR] = {}
     for group in groups:
         name = (group.get("metadata") or {}).get("name", "")
         for version in group.get("versions") or ():
@@ -53,5 +56,6 @@ def read(groups: Iterable[Obj]) -> Served:
                 kind = (resource.get("responseKind") or {}).get("kind", "")
                 namespaced = resource.get("scope") == "Namespaced"
                 gvr = GVR(name, version["version"], resource["resource"], kind, namespaced)
+                kinds.setdefault((gvr.api_version, kind), gvr)
                 found.setdefault((name, gvr.plural), (gvr, frozenset(resource.get("verbs") or ())))
-    return Served(tuple(found.values()), tuple(stale))
+    return Served(tuple(found.values()), tuple(stale), kinds)

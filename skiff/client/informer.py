@@ -135,6 +135,11 @@ class Informer:
             handler(Change("added", None, obj))
 
     @property
+    def complete(self) -> bool:
+        """Holds every object of the resource, and whole."""
+        return not (self._namespace or self._labels or self._fields) and self._transform is drop_managed_fields
+
+    @property
     def synced(self) -> bool:
         return self._synced.is_set()
 

@@ -25,8 +25,8 @@ def disruption_target(pod: Obj, reason: str, message: str, now: float) -> Obj | 
 
 
 async def mark_disrupted(client: Client, pod: Obj, reason: str, message: str, *, phase: str = "") -> None:
-    """phase: also set the pod's phase (Failed, for one that nobody will end any more)."""
-    condition = disruption_target(pod, reason, message, env.epoch())
+    """phase: also set the pod's phase (Failed, for one that nobody will end any more). reason "": only the phase."""
+    condition = disruption_target(pod, reason, message, env.epoch()) if reason else None
     status: Obj = {"conditions": [condition]} if condition else {}
     if phase:
         status["phase"] = phase
