@@ -264,7 +264,6 @@ def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     """The writer's and the reader's connection."""
     try:
         db = rows.connect(str(path))
-        rows.prepare(db, str(path))
         reading = rows.connect(str(path))
         reading.execute("PRAGMA query_only=1")
         return db, reading

@@ -53,15 +53,20 @@ _SIZES = (64, 16, 4, 1)
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection for one thread at a time. Raises sqlite3.Error."""
+    """A connection for one thread at a time. Creates the schema in a new file. Raises sqlite3.Error, and Unavailable
+    for a file that is not ours, which is left as it is."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=5)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-4096", "journal_size_limit=67108864"):
-        db.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        _prepare(db, path)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-4096", "journal_size_limit=67108864"):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
-def prepare(db: sqlite3.Connection, path: str) -> None:
-    """Creates the schema in a new file. Raises Unavailable for a file that is not ours."""
+def _prepare(db: sqlite3.Connection, path: str) -> None:
     found = db.execute("PRAGMA application_id").fetchone()[0]
     if found == APPLICATION_ID:
         version = db.execute("PRAGMA user_version").fetchone()[0]

@@ -6,6 +6,7 @@ file cannot be written, everything of that group fails with Unavailable and the 
 """
 
 import asyncio
+import logging
 import sqlite3
 import sys
 import threading
@@ -17,6 +18,8 @@ from typing import Any
 from skiff.store import Event, FutureRevision, Mismatch, Record, StoreError, Unavailable
 from skiff.store import sqlite_rows as rows
 from skiff.store.changes import Op, decide
+
+log = logging.getLogger(__name__)
 
 GROUP = 256
 """Transactions in one commit, at most."""
@@ -117,12 +120,18 @@ class Writer:
         before = self._revision, self._compacted
         try:
             outcomes = self._commit(jobs)
-        except sqlite3.Error as e:
+        except Exception as e:
             self._revision, self._compacted = before
-            error = self._unavailable(e)
             self._roll_back()
+            error = self._failure(e)
             outcomes = [Outcome(job, error=error) for job in jobs]
         self._loop.call_soon_threadsafe(self._deliver, outcomes)
+
+    def _failure(self, error: Exception) -> Unavailable:
+        if isinstance(error, sqlite3.Error):
+            return self._unavailable(error)
+        log.exception("the store's writer failed", exc_info=error)  # our bug; nobody may wait for ever because of it
+        return Unavailable(f"the store's writer failed: {error!r}")
 
     def _commit(self, jobs: list[Write | Compact]) -> list[Outcome]:
         self._db.execute("BEGIN IMMEDIATE")
