@@ -7,8 +7,10 @@ control and admission read the cluster.
 import asyncio
 from collections.abc import Callable, Iterable
 
+import orjson
+
 from skiff.api import schema
-from skiff.api.errors import StatusError, already_exists, service_unavailable
+from skiff.api.errors import StatusError, already_exists, not_found, service_unavailable
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
@@ -33,6 +35,8 @@ class Registry:
         self.hub = Hub(store, self.spawn)
         self.table: dict[tuple[str, str], dict[str, Served]] = {}
         self.generation = 0
+        self._wanted: list[WatchCache] = []
+        self._started = False
         listed = list(resources)
         by_gvr = {r.gvr: r for r in listed}
         for resource in listed:
@@ -41,8 +45,21 @@ class Registry:
         self.lookup = CacheLookup(self)
 
     async def start(self) -> None:
+        """Returns when the caches that somebody has asked for already are filled."""
         await self.hub.start()
+        self._started = True
         self.spawn(self.hub.run(), "store watch")
+        for cache in self._wanted:
+            await cache.ready()
+
+    def want(self, cache: WatchCache) -> None:
+        """Fills the cache soon, before `start` returns if it has not been called yet."""
+        if cache.loaded:
+            return
+        if self._started:
+            self.spawn(cache.ready(), f"load {cache.codec.prefix}")
+        else:
+            self._wanted.append(cache)
 
     async def close(self) -> None:
         """Ends all watches and tasks; the store stays open, it is its owner's."""
@@ -115,6 +132,24 @@ class Registry:
         key = served.codec.key(entry.namespace, entry.name)
         return await self._write(Delete(key, expected=entry.revision))
 
+    async def amend(
+        self, served: Served, namespace: str, name: str, change: Callable[[Obj], None], dry_run: bool
+    ) -> Obj:
+        """Changes the current object in place and stores it, again when somebody else was faster; what `change` raises
+        ends it. For what the server itself writes. Raises 404."""
+        entry = await self.current(served, namespace, name)
+        while entry is not None:
+            obj = served.load(entry)
+            change(obj)
+            if dry_run:
+                return obj
+            try:
+                stored: Obj = orjson.loads(await self.replace(served, entry, obj))
+                return stored
+            except Mismatch as e:
+                entry = self.newer(served, e)
+        raise not_found(served.gvr, name)
+
     async def _write(self, op: Put | Delete) -> int:
         try:
             return await self.store.txn([op])
@@ -141,8 +176,7 @@ class CacheLookup:
         served = self._registry.served(gvr)
         if served is None:
             return None
-        if not served.cache.loaded:
-            self._registry.spawn(served.cache.ready(), f"load {gvr.plural}")
+        self._registry.want(served.cache)
         return served.cache
 
     def get(self, gvr: GVR, namespace: str, name: str) -> Obj | None:

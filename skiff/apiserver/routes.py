@@ -11,6 +11,7 @@ from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Served
 from skiff.apiserver.subresources import GENERIC, SPECIAL
 from skiff.apiserver.verbs import create, delete, deletecollection, get, list, patch, update, watch
+from skiff.apiserver.virtual import VIRTUAL
 from skiff.wire.messages import Response
 
 Verb = Callable[[Call], Awaitable[Response]]
@@ -33,7 +34,8 @@ def find(served: Served | None, info: RequestInfo, method: str) -> Verb:
         raise no_such_path()
     if info.subresource:
         return _subresource(served, info)
-    verb = VERBS.get(info.verb)
+    special = VIRTUAL.get((served.gvr.group, served.gvr.plural))
+    verb = VERBS.get(info.verb) if special is None else special.get(info.verb)
     if verb is None or info.verb not in served.resource.verbs or not _placed(served, info):
         raise method_not_allowed(served, info, method)
     return verb

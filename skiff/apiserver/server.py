@@ -13,7 +13,7 @@ from skiff import env
 from skiff.api.errors import StatusError, internal, status_error
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
-from skiff.apiserver.authn import Authentication
+from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.fanout import Watcher
@@ -22,6 +22,7 @@ from skiff.apiserver.options import boolean, first
 from skiff.apiserver.paths import Paths
 from skiff.apiserver.registry import Registry, unavailable
 from skiff.apiserver.requestinfo import RequestInfo
+from skiff.apiserver.virtual import Identity
 from skiff.store import StoreError
 from skiff.wire.messages import Request, Response
 
@@ -40,11 +41,13 @@ class APIServer:
         authentication: Authentication,
         authorization: Authorization,
         admission: Chain,
+        identity: Identity | None = None,
     ):
         self.registry = registry
         self.authentication = authentication
         self.authorization = authorization
         self.admission = admission
+        self.identity = identity or Identity()
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.paths = Paths(self)
@@ -90,11 +93,23 @@ class APIServer:
         if params and info.resource:
             _refine(info, params)
         request.user = user = await self.authentication.authenticate(request)
-        # Places in the chain: flow control, audit, impersonation.
-        await self._authorize(Attributes(
-            user, info.verb, info.group, info.version, info.resource, info.subresource,
-            info.namespace, info.name, info.path,
-        ))  # fmt: skip
+        # Places in the chain: flow control, audit.
+        if impersonation.is_asked(request.headers):
+            request.user = user = await impersonation.impersonate(request.headers, user, self.authorization)
+        await self._authorize(
+            Attributes(
+                user,
+                info.verb,
+                info.group,
+                info.version,
+                info.resource,
+                info.subresource,
+                info.namespace,
+                info.name,
+                info.path,
+                first(params, "fieldSelector") if params else "",
+            )
+        )
         if not info.resource:
             return await self.paths.answer(request)
         if request.method not in ("GET", "HEAD"):

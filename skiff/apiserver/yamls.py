@@ -9,7 +9,7 @@ _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 ALIAS_LIMIT = 10_000
 
 
-class _Loader(_BASE):  # type: ignore[misc]
+class _Loader(_BASE):
     """YAML 1.1's core types without timestamps; aliases are refused (a few lines can stand for gigabytes)."""
 
     yaml_implicit_resolvers = {

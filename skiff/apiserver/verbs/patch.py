@@ -33,23 +33,26 @@ PATCHERS: dict[str, Callable[[Obj, Any, SchemaNode | None], Obj]] = {
 
 
 async def handle(call: Call) -> Response:
-    """PATCH of an object or its status."""
-    prepare = update.prepare_status if call.info.subresource == "status" else update.prepare_object
+    """PATCH of an object."""
+    return await patch_part(call, update.OBJECT)
+
+
+async def handle_status(call: Call) -> Response:
+    return await patch_part(call, update.STATUS)
+
+
+async def patch_part(call: Call, part: update.Part) -> Response:
+    """PATCH of a complete object of which `part` counts."""
     kind, wanted, patch = read(call)
     call.accepted()
-    if kind == APPLY:
+    apply = kind == APPLY
+    if apply:
         make = fields.applier(call, patch, wanted)
     else:
         make = patcher(call, kind, patch, wanted.field_validation)
-    written = await update.write(
-        call,
-        make,
-        prepare,
-        wanted,
-        wanted.as_object("UpdateOptions"),
-        create_missing=kind == APPLY,
-        apply=kind == APPLY,
-    )
+    as_object = wanted.as_object("UpdateOptions")
+    create_missing = apply and part is update.OBJECT
+    written = await update.write(call, make, part, wanted, as_object, create_missing=create_missing, apply=apply)
     return call.answer(written.data, 201 if written.created else 200)
 
 

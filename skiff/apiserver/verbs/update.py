@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skiff.api.errors import bad_request, conflict, invalid, invalid_object, not_found
+from skiff.api.errors import FieldError, bad_request, conflict, invalid, invalid_object, not_found
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, metadata, options
 from skiff.apiserver.cache import Entry
@@ -35,27 +35,37 @@ class Written:
     created: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of an object a write is about. prepare: keeps, in place, what it may not change. check: the mistakes of
+    the new object."""
+
+    prepare: Prepare
+    check: Callable[[Served, Obj, Obj], list[FieldError]]
+
+
 async def handle(call: Call) -> Response:
-    """PUT of an object or its status."""
+    """PUT of an object."""
+    return await put(call, OBJECT)
+
+
+async def handle_status(call: Call) -> Response:
+    return await put(call, STATUS)
+
+
+async def put(call: Call, part: Part) -> Response:
+    """PUT of a complete object of which `part` counts."""
     wanted = options.write_options(call.params, "UpdateOptions")
     call.accepted()
-    raw = call.raw_json()
-    first = decoded(call, call.body(), wanted.field_validation, raw)
-    pending: list[Obj] = [first]
+    pending: list[Obj] = [decoded(call, call.body(), wanted.field_validation, call.raw_json())]
 
     async def make(old: Obj | None) -> Obj:
         # Each attempt changes the object in place, so a repeated one starts from the body again.
         return pending.pop() if pending else decoded(call, call.body(), "Ignore")
 
-    prepare = prepare_status if call.info.subresource == "status" else prepare_object
-    written = await write(
-        call,
-        make,
-        prepare,
-        wanted,
-        wanted.as_object("UpdateOptions"),
-        create_missing=call.served.resource.create_on_update,
-    )
+    create_missing = part is OBJECT and call.served.resource.create_on_update
+    as_object = wanted.as_object("UpdateOptions")
+    written = await write(call, make, part, wanted, as_object, create_missing=create_missing)
     return call.answer(written.data, 201 if written.created else 200)
 
 
@@ -77,7 +87,7 @@ def check_name(call: Call, meta: Obj) -> None:
 async def write(
     call: Call,
     make: Make,
-    prepare: Prepare,
+    part: Part,
     wanted: WriteOptions,
     as_object: Obj,
     *,
@@ -93,7 +103,7 @@ async def write(
                 raise not_found(served.gvr, call.info.name)
             return await _create(call, make, wanted, as_object, apply)
         try:
-            return Written(await _attempt(call, entry, make, prepare, wanted, as_object, apply))
+            return Written(await _attempt(call, entry, make, part, wanted, as_object, apply))
         except Mismatch as e:
             entry = registry.newer(served, e)
     raise conflict(served.gvr, call.info.name)
@@ -119,21 +129,21 @@ async def _create(call: Call, make: Make, wanted: WriteOptions, as_object: Obj, 
 
 
 async def _attempt(
-    call: Call, entry: Entry, make: Make, prepare: Prepare, wanted: WriteOptions, as_object: Obj, apply: bool
+    call: Call, entry: Entry, make: Make, part: Part, wanted: WriteOptions, as_object: Obj, apply: bool
 ) -> bytes:
     served = call.served
     old = served.load(entry)
     new = await make(old)
     _check_version(served, new, old)
     metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
-    prepare(served, new, old)
+    part.prepare(served, new, old)
     if not apply:
         new = fields.track(call, new, old, wanted.field_manager)
     attrs = call.attributes("UPDATE", new, old, as_object, dry_run=wanted.dry_run, name=call.info.name)
     await call.server.admission.mutate(attrs)
     assert attrs.obj is not None
     new = attrs.obj
-    finish(served, new, old, call.info.subresource)
+    finish(served, new, old, part)
     await call.server.admission.validate(attrs)
     return await commit(call, entry, new, old, wanted.dry_run)
 
@@ -211,20 +221,27 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
             meta.pop(name, None)
 
 
-def finish(served: Served, new: Obj, old: Obj, subresource: str) -> None:
+def check_object(served: Served, new: Obj, old: Obj) -> list[FieldError]:
+    return [*served.resource.validate(new), *served.resource.validate_update(new, old)]
+
+
+def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:
+    return served.resource.validate_status_update(new, old)
+
+
+OBJECT = Part(prepare_object, check_object)
+STATUS = Part(prepare_status, check_status)
+
+
+def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
     """System fields, generation and all checks, after admission. Raises 422."""
     resource = served.resource
     metadata.keep_system_fields(new["metadata"], old["metadata"])
-    if subresource == "status":
-        errors = resource.validate_status_update(new, old)
-    elif subresource:
-        errors = resource.validate_update(new, old)
-    else:
+    if part is OBJECT:
         resource.prepare(new, old)
-        if resource.has_generation and _content(new) != _content(old):
-            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        errors = [*resource.validate(new), *resource.validate_update(new, old)]
-    errors = [*metadata.validate_update(resource, new["metadata"], old["metadata"]), *errors]
+    if part is not STATUS and resource.has_generation and _content(new) != _content(old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    errors = [*metadata.validate_update(resource, new["metadata"], old["metadata"]), *part.check(served, new, old)]
     if errors:
         raise invalid_object(served.gvr, old["metadata"]["name"], errors)
 

@@ -1,0 +1,131 @@
+"""Answers in another form than the cached bytes: tables, metadata only, YAML, indented JSON."""
+
+from typing import Any
+
+import orjson
+
+from skiff import env
+from skiff.api import printers
+from skiff.api.errors import StatusError, bad_request, not_acceptable
+from skiff.api.resources import Printer
+from skiff.api.types import Obj
+from skiff.apiserver import negotiation, options
+from skiff.apiserver.cache import Entry
+from skiff.apiserver.call import Call
+from skiff.apiserver.fanout import Encode
+from skiff.apiserver.negotiation import YAML, Accepted
+from skiff.apiserver.verbs.list import Listing
+from skiff.wire.messages import Response
+
+INCLUDES = ("", "Metadata", "Object", "None")
+
+
+def answer_object(call: Call, how: Accepted, obj: Obj, status: int) -> Response:
+    if how.form == "PartialObjectMetadataList":
+        raise _wrong_form(how)
+    if how.form and obj.get("kind") != "Status":
+        obj = _formed(call, how, obj)
+    return negotiation.respond(call.request, how, negotiation.dump(obj, how), status)
+
+
+def _wrong_form(how: Accepted) -> StatusError:
+    return not_acceptable(
+        f"you requested {how.form}, but the requested object is not a list: "
+        f"only the following media types are accepted: {negotiation.SUPPORTED}"
+    )
+
+
+def _formed(call: Call, how: Accepted, obj: Obj, *, headers: bool = True) -> Obj:
+    version = f"meta.k8s.io/{how.form_version}"
+    if how.form == "Table":
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return printers.table(
+            _printer(call, obj),
+            [obj],
+            env.epoch(),
+            include_object=include_object(call),
+            metadata=metadata,
+            headers=headers,
+            version=version,
+        )
+    return printers.partial_metadata(obj, version)
+
+
+def _printer(call: Call, obj: Obj | None = None) -> Printer:
+    if obj is not None and obj.get("kind") == "Scale":
+        return printers.SCALE
+    return call.served.resource.printer or printers.printer(call.served.gvr)
+
+
+def include_object(call: Call) -> str:
+    """What of the object a row carries. Raises 400."""
+    wanted = options.first(call.params, "includeObject") if call.params else ""
+    if wanted not in INCLUDES:
+        raise bad_request(f'unrecognized includeObject value: "{wanted}"')
+    return wanted or "Metadata"
+
+
+def answer_list(call: Call, how: Accepted, found: Listing) -> Response:
+    served = call.served
+    metadata: Obj = {"resourceVersion": str(found.revision)}
+    if found.continue_token:
+        metadata["continue"] = found.continue_token
+        if found.remaining is not None:
+            metadata["remainingItemCount"] = found.remaining
+    return answer_objects(call, how, [served.load(e) for e in found.entries], metadata)
+
+
+def answer_objects(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> Response:
+    """A list that was made from decoded objects."""
+    body = _list_body(call, how, objects, metadata)
+    return negotiation.respond(call.request, how, negotiation.dump(body, how))
+
+
+def _list_body(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> Obj:
+    version = f"meta.k8s.io/{how.form_version}"
+    gvr = call.served.gvr
+    if how.form == "Table":
+        return printers.table(
+            _printer(call),
+            objects,
+            env.epoch(),
+            include_object=include_object(call),
+            metadata=metadata,
+            version=version,
+        )
+    if how.form == "PartialObjectMetadata":
+        raise not_acceptable(
+            "you requested PartialObjectMetadata, but the requested object is a list: "
+            f"only the following media types are accepted: {negotiation.SUPPORTED}"
+        )
+    if how.form:
+        items = [printers.partial_metadata(o, version) for o in objects]
+        return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items}
+    return {"kind": f"{gvr.kind}List", "apiVersion": gvr.api_version, "metadata": metadata, "items": objects}
+
+
+def watch_encoder(call: Call, how: Accepted) -> Encode:
+    """One watcher's own encoding of events. Of a table only the first event has column definitions."""
+    include_object(call)
+    headers = [True]
+
+    def encode(kind: str, entry: Entry) -> bytes:
+        obj: Any = call.served.load(entry)
+        if how.form:
+            form = (
+                how
+                if how.form != "PartialObjectMetadataList"
+                else Accepted(how.media, "PartialObjectMetadata", how.form_version)
+            )
+            obj = _formed(call, form, obj, headers=headers[0])
+            headers[0] = False
+        return framed({"type": kind, "object": obj}, how)
+
+    return encode
+
+
+def framed(event: Obj, how: Accepted) -> bytes:
+    """An event as it stands in the stream."""
+    if how.media is YAML:
+        return b"---\n" + negotiation.dump(event, how)
+    return orjson.dumps(event) + b"\n"
