@@ -55,9 +55,7 @@ class GarbageCollector:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            while not (started := await self._monitor(group)):
-                await asyncio.sleep(RETRY_S)
-            await self._wait_synced(started)
+            await self._wait_synced(await self._first_monitors(group))
             work = run_controllers(self._client, self._shared, [self], queues={self.name: self._queue})
             group.create_task(work, name=self.name)
             while True:
@@ -65,6 +63,12 @@ class GarbageCollector:
                 await self._monitor(group)
 
     # --- watching
+
+    async def _first_monitors(self, group: asyncio.TaskGroup) -> list[Informer]:
+        while True:
+            if started := await self._monitor(group):
+                return started
+            await asyncio.sleep(RETRY_S)
 
     async def _monitor(self, group: asyncio.TaskGroup) -> list[Informer]:
         """Starts watching what is new, stops what is gone. What cannot be asked for now stays as it is."""
