@@ -44,7 +44,7 @@ def find(served: Served | None, info: RequestInfo, method: str) -> Verb:
 def _scoped(served: Served, info: RequestInfo) -> bool:
     """A namespace in the path exactly where the resource has one (a list over all has none)."""
     if served.gvr.namespaced:
-        return bool(info.namespace) or not info.name or info.verb == "watch"
+        return bool(info.namespace) or not info.name or info.verb in ("list", "watch")  # named by a field selector
     return not info.namespace or served.gvr.plural == "namespaces"
 
 
