@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from skiff.api.errors import StatusError, status_error
 from skiff.apiserver import negotiation
+from skiff.apiserver.authn.openid import CONFIGURATION_PATH, JWKS_PATH
 from skiff.apiserver.discovery import Discovery
 from skiff.wire.messages import Request, Response
 
@@ -33,15 +34,17 @@ TEXT = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache, private",
 }
-CHECKS = ("ping", "log", "etcd", "watch-cache", "shutdown")
+CHECKS = ("ping", "log", "etcd", "watch-cache", "poststarthook/bootstrap", "shutdown")
 
 
 class Paths:
-    """`answer` gives the response to a request that is authorized already."""
+    """`answer` gives the response to a request that is authorized already. booted: the cluster's own objects are there;
+    whoever brings them in sets it to False before (main.py)."""
 
     def __init__(self, server: "APIServer"):
         self._server = server
         self.discovery = Discovery(server.registry)
+        self.booted = True
         self._exact: dict[str, Answer] = {
             "/": self._index,
             "/version": self._version,
@@ -52,6 +55,10 @@ class Paths:
             "/api": self.discovery.core,
             "/apis": self.discovery.groups,
         }
+        openid = server.identity.openid
+        if openid is not None:
+            self._exact[CONFIGURATION_PATH] = openid.configuration
+            self._exact[JWKS_PATH] = openid.jwks
 
     async def answer(self, request: Request) -> Response:
         """Raises StatusError."""
@@ -110,6 +117,8 @@ class Paths:
         return Response(200, dict(TEXT), ("\n".join([*lines, f"{root} check passed"]) + "\n").encode())
 
     async def _check(self, name: str, root: str) -> bool:
+        if name == "poststarthook/bootstrap":
+            return root != "readyz" or self.booted
         if name == "shutdown":
             return root != "readyz" or not self._server.closing
         if name == "etcd":

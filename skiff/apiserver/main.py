@@ -1,0 +1,185 @@
+"""`skiff apiserver`: the API server as a process, with kube-apiserver's flag names.
+
+`run` assembles it from the flags, listens, brings the cluster's own objects in, and serves until cancelled; then watches
+end, requests in flight get a few seconds, and the store is closed last.
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from skiff.apiserver.admission import Chain
+from skiff.apiserver.authn import Authentication, Authenticator
+from skiff.apiserver.authn.bearer import Bearer, TokenAuthenticator
+from skiff.apiserver.authn.jwt import KeySet, Signer
+from skiff.apiserver.authn.openid import OpenIDDiscovery
+from skiff.apiserver.authn.serviceaccount import ServiceAccountTokens
+from skiff.apiserver.authn.tokens import TokenIssuer
+from skiff.apiserver.authn.x509 import ClientCertificate
+from skiff.apiserver.authz import Authorization, Authorizer
+from skiff.apiserver.bootstrap import Addresses, Bootstrap
+from skiff.apiserver.registry import Registry
+from skiff.apiserver.server import APIServer
+from skiff.apiserver.virtual import Identity
+from skiff.client.inprocess import InProcess
+from skiff.client.rest import Client
+from skiff.store import Store
+from skiff.store.open import open_store
+from skiff.wire.messages import UserInfo
+from skiff.wire.server import Server, serve
+from skiff.wire.tls import server_context
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--bind-address", default="0.0.0.0", help="addresses to listen on, comma-separated")
+    add("--secure-port", type=int, default=6443, help="port to serve HTTPS on")
+    add("--advertise-address", default="", help="address under which the cluster reaches this server")
+    add("--store", default="", help="memory, or sqlite:///path")
+    add("--etcd-servers", default="", help="etcd URLs, comma-separated")
+    add("--tls-cert-file", required=True)
+    add("--tls-private-key-file", required=True)
+    add("--client-ca-file", default="", help="CA whose client certificates are accepted")
+    add("--anonymous-auth", type=_boolean, default=True)
+    add("--authorization-mode", default="Node,RBAC", help="Node, RBAC, comma-separated")
+    add("--token-auth-file", default="", help="CSV file of static tokens")
+    add("--service-cluster-ip-range", default="10.96.0.0/12")
+    add("--service-node-port-range", default="30000-32767")
+    add("--service-account-issuer", action="append", default=[])
+    add("--service-account-key-file", action="append", default=[])
+    add("--service-account-signing-key-file", default="")
+    add("--service-account-jwks-uri", default="")
+    add("--service-account-max-token-expiration", default="")
+    add("--api-audiences", default="", help="comma-separated; default: the issuer")
+    add("--kubelet-client-certificate", default="")
+    add("--kubelet-client-key", default="")
+    add("--kubelet-certificate-authority", default="")
+    add("--enable-admission-plugins", default="", help="comma-separated")
+    add("--disable-admission-plugins", default="", help="comma-separated")
+    add("--shutdown-grace-seconds", type=float, default=5.0, help="how long requests in flight may take at the end")
+
+
+def _boolean(text: str) -> bool:
+    return text.lower() in ("1", "t", "true")
+
+
+async def run(args: argparse.Namespace) -> None:
+    """Serves until cancelled. Raises OSError, ValueError when it cannot start."""
+    store = await open_store(_store_url(args))
+    try:
+        server, bootstrap = build(args, store)
+        server.paths.booted = False
+        await server.start()
+        listening: list[Server] = []
+        try:
+            context = server_context(args.tls_cert_file, args.tls_private_key_file, client_ca_file=args.client_ca_file)
+            for host in args.bind_address.split(","):
+                listening.append(await serve(server.handler, host=host, port=args.secure_port, ssl=context))
+            log.info("Serving", extra={"addresses": args.bind_address, "port": args.secure_port})
+            await _work(server, bootstrap)
+        finally:
+            server.closing = True
+            await _close(server, listening, args.shutdown_grace_seconds)
+    finally:
+        await store.close()
+
+
+async def _work(server: APIServer, bootstrap: Bootstrap) -> None:
+    from skiff.apiserver.authz.bootstrap import reconcile
+
+    await bootstrap.ensure()
+    await reconcile(client_of(server))
+    server.paths.booted = True
+    await bootstrap.run()
+
+
+async def _close(server: APIServer, listening: list[Server], grace_seconds: float) -> None:
+    await asyncio.gather(*[s.close(grace_seconds) for s in listening], return_exceptions=True)
+    await server.close()
+
+
+def _store_url(args: argparse.Namespace) -> str:
+    if args.store:
+        return str(args.store)
+    if args.etcd_servers:
+        return f"etcd://{args.etcd_servers}"
+    raise ValueError("one of --store and --etcd-servers is needed")
+
+
+def client_of(server: APIServer) -> Client:
+    """The server's own client: it asks itself, with every right."""
+    return Client(InProcess(server.handler, LOOPBACK), user_agent="kube-apiserver")
+
+
+def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]:
+    """The assembled server, not yet started."""
+    from skiff.api.resources.builtin import RESOURCES
+
+    registry = Registry(store, RESOURCES)
+    identity = _identity(args, registry)
+    server = APIServer(
+        registry,
+        authentication=Authentication(_authenticators(args, identity), anonymous=args.anonymous_auth),
+        authorization=Authorization(_authorizers(args, registry, identity)),
+        admission=Chain([]),
+        identity=identity,
+    )
+    return server, Bootstrap(client_of(server), registry.lookup, _addresses(args))
+
+
+def _addresses(args: argparse.Namespace) -> Addresses:
+    network = ipaddress.ip_network(args.service_cluster_ip_range.split(",")[0])
+    advertise = args.advertise_address or args.bind_address.split(",")[-1]
+    return Addresses(str(network[1]), advertise, args.secure_port)
+
+
+def _identity(args: argparse.Namespace, registry: Registry) -> Identity:
+    issuers: Sequence[str] = args.service_account_issuer
+    audiences = tuple(a for a in args.api_audiences.split(",") if a) or tuple(issuers[:1])
+    tokens: list[TokenAuthenticator] = []
+    identity = Identity(audiences=audiences)
+    if args.service_account_key_file and issuers:
+        keys = KeySet([Path(f).read_bytes() for f in args.service_account_key_file])
+        tokens.append(ServiceAccountTokens(keys, issuers=issuers, audiences=audiences, lookup=registry.lookup))
+        uri = args.service_account_jwks_uri or f"https://{_addresses(args).advertise}:{args.secure_port}/openid/v1/jwks"
+        identity.openid = OpenIDDiscovery(keys, issuer=issuers[0], jwks_uri=uri)
+    if args.service_account_signing_key_file and issuers:
+        signer = Signer(Path(args.service_account_signing_key_file).read_bytes())
+        identity.issuer = TokenIssuer(signer, issuer=issuers[0], audiences=audiences, lookup=registry.lookup)
+    if args.token_auth_file:
+        from skiff.apiserver.authn import tokenfile
+
+        tokens.append(tokenfile.load(args.token_auth_file))
+    identity.bearer = Bearer(tokens)
+    return identity
+
+
+def _authenticators(args: argparse.Namespace, identity: Identity) -> list[Authenticator]:
+    found: list[Authenticator] = [ClientCertificate()] if args.client_ca_file else []
+    return [*found, identity.bearer] if identity.bearer.authenticators else found
+
+
+def _authorizers(args: argparse.Namespace, registry: Registry, identity: Identity) -> list[Authorizer]:
+    from skiff.apiserver.authz.bootstrap import node_rules
+    from skiff.apiserver.authz.node import Graph, NodeAuthorizer
+    from skiff.apiserver.authz.paths import PublicPaths
+    from skiff.apiserver.authz.rbac import RBAC
+    from skiff.apiserver.authz.superuser import SuperUser
+
+    found: list[Authorizer] = [SuperUser(), PublicPaths()]
+    for mode in args.authorization_mode.split(","):
+        if mode == "Node":
+            found.append(NodeAuthorizer(Graph(registry.lookup), node_rules()))
+        elif mode == "RBAC":
+            identity.rbac = RBAC(registry.lookup)
+            found.append(identity.rbac)
+        else:
+            raise ValueError(f"unknown authorization mode {mode!r}; known are Node and RBAC")
+    return found
