@@ -43,7 +43,7 @@ async def run_manager(
         async with asyncio.TaskGroup() as group:
             if informers is None:
                 group.create_task(shared.run(), name="shared informers")
-            loops = [cast(Controller, c) for c in made if c is not None and not hasattr(c, "run")]
+            loops = [c for c in made if c is not None and not hasattr(c, "run")]
             work = run_controllers(client_for(NAME), shared, loops, queues=queues)
             group.create_task(work, name="controllers")
             for runs in (cast(Runnable, c) for c in made if hasattr(c, "run")):
