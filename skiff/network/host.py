@@ -1,0 +1,90 @@
+"""The node's own network devices: made idempotently, removed without a trace. Synchronous, with iproute2's `ip`.
+
+Switches that other programs may have come to rely on (IPv4 forwarding, netfilter on bridges) are turned on and stay on.
+"""
+
+import contextlib
+import logging
+import subprocess
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+POD_BRIDGE = "skiff-cni0"
+TABLE = "skiff-network"
+PROTOCOL = "189"
+"""Marks the routes that we made (rtm_protocol), so that no other route is ever removed."""
+
+
+class NetworkError(Exception):
+    """The machine refused a change of its network; says which one and why."""
+
+
+def ip(*words: str) -> str:
+    """Runs `ip`; its output. Raises NetworkError."""
+    return _run(["ip", *words])
+
+
+def setup_bridge(name: str, address: str, mtu: int = 0) -> None:
+    """A bridge with the address (`10.89.0.1/24`), up, forwarding allowed. Does nothing where it is so already."""
+    if not Path("/sys/class/net", name).exists():
+        # The kernel would otherwise take the least port's address, and change it whenever a pod comes or goes.
+        ip("link", "add", name, "address", hardware_address(address), "type", "bridge")
+    if mtu:
+        ip("link", "set", name, "mtu", str(mtu))
+    ip("address", "replace", address, "dev", name)
+    ip("link", "set", name, "up")
+    _sysctl("net/ipv4/ip_forward", "1")
+    # Lets 127.0.0.1:NODEPORT reach pods; what the other end could do with it, our nftables table drops.
+    _sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
+    _filter_bridged_packets()
+
+
+def hardware_address(address: str) -> str:
+    """A locally administered one, from the IPv4 address, as the CNI bridge plugin makes them."""
+    octets = [int(part) for part in address.split("/")[0].split(".")]
+    return "02:58:" + ":".join(f"{octet:02x}" for octet in octets)
+
+
+def _filter_bridged_packets() -> None:
+    """Two pods of one node answer each other across the bridge; only if netfilter sees those packets are answers of a
+    Service translated back."""
+    if not Path("/proc/sys/net/bridge").exists():
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run(["modprobe", "br_netfilter"], capture_output=True, check=False)
+    try:
+        _sysctl("net/bridge/bridge-nf-call-iptables", "1")
+        _sysctl("net/bridge/bridge-nf-call-ip6tables", "1")
+    except NetworkError as e:
+        log.warning("pods will not reach pods of their own node through Services: %s", e)
+
+
+def _sysctl(name: str, value: str) -> None:
+    path = Path("/proc/sys", name)
+    try:
+        if path.read_text().strip() != value:
+            path.write_text(value)
+    except OSError as e:
+        raise NetworkError(f"cannot set {path} to {value}: {e.strerror}") from e
+
+
+def teardown(bridge: str = "skiff0") -> None:
+    """Removes the bridges with their routes, and our nftables table. Harmless when nothing is there."""
+    for name in (POD_BRIDGE, bridge):
+        if Path("/sys/class/net", name).exists():
+            ip("link", "delete", name)
+    remove_table(TABLE)
+
+
+def remove_table(name: str, family: str = "ip") -> None:
+    """Adding first makes the deletion harmless when there is none."""
+    with contextlib.suppress(FileNotFoundError):  # without nft there is no table of ours
+        script = f"add table {family} {name}\ndelete table {family} {name}\n"
+        _run(["nft", "-f", "-"], script)
+
+
+def _run(argv: list[str], stdin: str = "") -> str:
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        raise NetworkError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    return done.stdout
