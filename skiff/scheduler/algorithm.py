@@ -159,11 +159,14 @@ class Cycle:
     def _filter(self, nodes: list[NodeInfo], wanted: int, start: int) -> list[tuple[NodeInfo, Entry]]:
         """The first `wanted` nodes that fit, in turn from `start`; refusals are noted."""
         fitting = []
-        look, refusals = self.shape.look, self.refusals
+        refusals, remembered = self.refusals, self.shape.entries
+        others, nominated = bool(self._filters), self.nominator.nodes
         for node in nodes[start:] + nodes[:start] if start else nodes:
-            entry = look(node)
+            entry = remembered.get(node.name)
+            if entry is None or entry.generation != node.generation:
+                entry = self.shape.look(node)
             status = entry.status
-            if status is None and (self._filters or self.nominator.on(node.name)):
+            if status is None and (others or node.name in nominated):
                 status = self._dynamic_refusal(node)
             if status is not None:
                 refusals[node.name] = status

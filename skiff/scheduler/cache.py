@@ -117,13 +117,30 @@ class Cache:
         self, key: Hashable, matches: Callable[[PodInfo], bool], namespaces: frozenset[str] | None = None
     ) -> Mapping[str, int]:
         """Placed pods by node (those with any): see Counters.get."""
-        return self._counters.get(key, matches, namespaces, self._pods.values)
+        return self._counters.get(key, matches, namespaces, self._pods.values).counts
+
+    def count_by_label(
+        self, label: str, key: Hashable, matches: Callable[[PodInfo], bool], namespaces: frozenset[str] | None = None
+    ) -> Mapping[str, int]:
+        """The same by the value of a node label."""
+        counter = self._counters.get(key, matches, namespaces, self._pods.values)
+        if counter.structure != self.structure:
+            counter.structure = self.structure
+            counter.sums = {}
+        found = counter.sums.get(label)
+        if found is None:
+            found = counter.sums[label] = {}
+            for name, count in counter.counts.items():
+                value = self._infos[name].labels.get(label)
+                if value is not None:
+                    found[value] = found.get(value, 0) + count
+        return found
 
     def _add(self, pod: PodInfo) -> None:
         info = self._info(pod.node)
         info.add_pod(pod)
         self._pods[pod.key] = pod
-        self._counters.change(pod, 1)
+        self._counters.change(pod, 1, info.labels)
         self._touch(info)
 
     def _remove(self, key: str) -> PodInfo | None:
@@ -131,7 +148,7 @@ class Cache:
         if pod is not None:
             info = self._info(pod.node)
             info.remove_pod(key)
-            self._counters.change(pod, -1)
+            self._counters.change(pod, -1, info.labels)
             self._touch(info)
             self._drop_if_empty(info)
         return pod

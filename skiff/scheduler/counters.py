@@ -6,24 +6,29 @@ Only the most recently asked counters are kept.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 
+from skiff.api.types import Labels
 from skiff.scheduler.podinfo import PodInfo
 
 KEPT = 256
 
 
 class Counter:
-    """counts: node name → matching pods on it, only where there are any."""
+    """counts: node name → matching pods on it, only where there are any. sums: the same by the values of those node
+    labels that were asked for, as of `structure`."""
 
-    __slots__ = ("_matches", "counts", "namespaces")
+    __slots__ = ("_matches", "counts", "namespaces", "structure", "sums")
 
     def __init__(self, matches: Callable[[PodInfo], bool], namespaces: frozenset[str] | None):
         self._matches = matches
         self.namespaces = namespaces
         self.counts: dict[str, int] = {}
+        self.sums: dict[str, dict[str, int]] = {}
+        self.structure = -1
 
-    def change(self, pod: PodInfo, by: int) -> None:
+    def change(self, pod: PodInfo, by: int, labels: Labels) -> None:
+        """labels: of the pod's node."""
         if self.namespaces is not None and pod.namespace not in self.namespaces:
             return
         if not self._matches(pod):
@@ -33,6 +38,9 @@ class Counter:
             self.counts[pod.node] = count
         else:
             del self.counts[pod.node]
+        for label, values in self.sums.items():
+            if (value := labels.get(label)) is not None:
+                values[value] = values.get(value, 0) + by
 
 
 class Counters:
@@ -41,9 +49,9 @@ class Counters:
     def __init__(self) -> None:
         self._counters: OrderedDict[Hashable, Counter] = OrderedDict()
 
-    def change(self, pod: PodInfo, by: int) -> None:
+    def change(self, pod: PodInfo, by: int, labels: Labels) -> None:
         for counter in self._counters.values():
-            counter.change(pod, by)
+            counter.change(pod, by, labels)
 
     def get(
         self,
@@ -51,14 +59,14 @@ class Counters:
         matches: Callable[[PodInfo], bool],
         namespaces: frozenset[str] | None,
         pods: Callable[[], Iterable[PodInfo]],
-    ) -> Mapping[str, int]:
-        """node → count. namespaces None: all. `pods` gives all placed pods, asked for when the counter is new."""
+    ) -> Counter:
+        """namespaces None: all. `pods` gives all placed pods, asked for when the counter is new."""
         counter = self._counters.get(key)
         if counter is None:
             counter = self._counters[key] = Counter(matches, namespaces)
             for pod in pods():
-                counter.change(pod, 1)
+                counter.change(pod, 1, {})
             if len(self._counters) > KEPT:
                 self._counters.popitem(last=False)
         self._counters.move_to_end(key)
-        return counter.counts
+        return counter

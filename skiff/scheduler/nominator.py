@@ -10,30 +10,30 @@ class Nominator:
 
     def __init__(self) -> None:
         self._node_of: dict[str, str] = {}
-        self._on: dict[str, dict[str, PodInfo]] = {}
+        self.nodes: dict[str, dict[str, PodInfo]] = {}
 
     def set(self, pod: PodInfo, node: str) -> None:
         """node "": no longer nominated."""
         self.remove(pod.key)
         if node:
             self._node_of[pod.key] = node
-            self._on.setdefault(node, {})[pod.key] = pod
+            self.nodes.setdefault(node, {})[pod.key] = pod
 
     def remove(self, key: str) -> None:
         node = self._node_of.pop(key, None)
         if node is not None:
-            del self._on[node][key]
-            if not self._on[node]:
-                del self._on[node]
+            del self.nodes[node][key]
+            if not self.nodes[node]:
+                del self.nodes[node]
 
     def node_of(self, key: str) -> str:
         return self._node_of.get(key, "")
 
     def on(self, node: str) -> Iterable[PodInfo]:
-        return self._on.get(node, {}).values()
+        return self.nodes.get(node, {}).values()
 
     def rivals(self, pod: PodInfo, node: str) -> list[PodInfo]:
         """Those on the node that `pod` may not take the room of."""
-        if node not in self._on:
+        if node not in self.nodes:
             return []
-        return [p for p in self._on[node].values() if p.priority >= pod.priority and p.key != pod.key]
+        return [p for p in self.nodes[node].values() if p.priority >= pod.priority and p.key != pod.key]

@@ -43,10 +43,8 @@ class Shape:
         self.entries: dict[str, Entry] = {}
 
     def look(self, node: NodeInfo) -> Entry:
-        """The entry of a node of the cache, made anew if the node has changed."""
-        entry = self.entries.get(node.name)
-        if entry is None or entry.generation != node.generation:
-            entry = self.entries[node.name] = self.evaluate(node)
+        """The entry of a node of the cache, made anew and remembered."""
+        entry = self.entries[node.name] = self.evaluate(node)
         return entry
 
     def evaluate(self, node: NodeInfo) -> Entry:

@@ -6,7 +6,7 @@ Source: pkg/scheduler/framework/plugins/podtopologyspread; API type TopologySpre
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from skiff.api.nodeselector import NodeTest, required
@@ -77,7 +77,7 @@ class Eligible:
 class ScoreState:
     constraints: Sequence[Constraint]
     by_node: list[Mapping[str, int]]
-    by_value: list[dict[str, int]]
+    by_value: list[Mapping[str, int]]
     weights: list[float]
     ignored: frozenset[str]
 
@@ -106,15 +106,11 @@ class PodTopologySpread:
         self, pod: PodInfo, constraint: Constraint, constraints: Sequence[Constraint], eligible: Eligible
     ) -> dict[str, int]:
         """Only nodes that have the labels of all constraints count."""
-        by_node = self._count(pod, constraint)
         if eligible.all_nodes and len(constraints) == 1:
-            found = dict.fromkeys(sorted(self._cache.domains(constraint.key)), 0)
-            for name, count in by_node.items():
-                node = self._cache.node(name)
-                if node is not None and constraint.key in node.labels:
-                    found[node.labels[constraint.key]] += count
-            return found
-        found = {}
+            counts = self._count_by_label(pod, constraint)
+            return {value: counts.get(value, 0) for value in self._cache.domains(constraint.key)}
+        by_node = self._count(pod, constraint)
+        found: dict[str, int] = {}
         for node in self._cache.nodes():
             if has_labels(node, constraints) and eligible(constraint, node):
                 value = node.labels[constraint.key]
@@ -122,12 +118,12 @@ class PodTopologySpread:
         return found
 
     def _count(self, pod: PodInfo, constraint: Constraint) -> Mapping[str, int]:
-        selector = constraint.selector
-        if selector.empty:
+        return {} if constraint.selector.empty else self._cache.count(*_counted(pod, constraint))
+
+    def _count_by_label(self, pod: PodInfo, constraint: Constraint) -> Mapping[str, int]:
+        if constraint.selector.empty:
             return {}
-        key = ("spread", pod.namespace, str(selector), selector.nothing)
-        namespaces = frozenset((pod.namespace,))
-        return self._cache.count(key, lambda p: not p.deleting and selector.matches(p.labels), namespaces)
+        return self._cache.count_by_label(constraint.key, *_counted(pod, constraint))
 
     def filter(self, state: fw.State, pod: PodInfo, node: NodeInfo) -> fw.Status | None:
         spread: SpreadState = state[self.name]
@@ -163,14 +159,13 @@ class PodTopologySpread:
             return fw.SKIP
         ignored = frozenset(n.name for n in nodes if not has_labels(n, constraints)) if own else frozenset()
         eligible = Eligible(pod, constraints)
-        by_node = [self._count(pod, c) for c in constraints]
+        by_node = [self._count(pod, c) if c.key == HOSTNAME else {} for c in constraints]
         by_value, weights = [], []
-        for constraint, counts in zip(constraints, by_node, strict=True):
+        for constraint in constraints:
             values = self._values(constraint, nodes, ignored)
             size = len(nodes) - len(ignored) if constraint.key == HOSTNAME else len(values)
             weights.append(math.log(size + 2))
-            self._sum(values, constraint, counts, eligible, constraints if own else ())
-            by_value.append(values)
+            by_value.append(self._sums(pod, values, constraint, eligible, constraints if own else ()))
         state[self.name + " score"] = ScoreState(constraints, by_node, by_value, weights, ignored)
         return None
 
@@ -178,30 +173,34 @@ class PodTopologySpread:
         selector = self._owners.selector(pod)
         return [] if selector.empty else [Constraint(3, HOSTNAME, selector), Constraint(5, ZONE, selector)]
 
-    def _values(self, constraint: Constraint, nodes: Sequence[NodeInfo], ignored: frozenset[str]) -> dict[str, int]:
-        """The domains of the nodes that fit, empty. Nodes are their own domains: they are counted by name."""
+    def _values(self, constraint: Constraint, nodes: Sequence[NodeInfo], ignored: frozenset[str]) -> set[str]:
+        """The domains of the nodes that fit. Nodes are their own domains: they are counted by name."""
         if constraint.key == HOSTNAME or not self._cache.domains(constraint.key):
-            return {}
-        found = {n.labels.get(constraint.key, ""): 0 for n in nodes if n.name not in ignored}
-        return found
+            return set()
+        return {n.labels.get(constraint.key, "") for n in nodes if n.name not in ignored}
 
-    def _sum(
+    def _sums(
         self,
-        values: dict[str, int],
+        pod: PodInfo,
+        values: set[str],
         constraint: Constraint,
-        counts: Mapping[str, int],
         eligible: Eligible,
         demanded: Sequence[Constraint],
-    ) -> None:
+    ) -> Mapping[str, int]:
+        """Matching pods per domain, over the nodes that count: those with the labels of all `demanded` constraints."""
         if not values:
-            return
-        for name, count in counts.items():
+            return {}
+        if eligible.all_nodes and len(demanded) < 2:
+            counts = self._count_by_label(pod, constraint)
+            return {value: counts.get(value, 0) for value in values}
+        sums = dict.fromkeys(values, 0)
+        for name, count in self._count(pod, constraint).items():
             node = self._cache.node(name)
-            if node is None or not has_labels(node, demanded) or not eligible(constraint, node):
-                continue
-            value = node.labels.get(constraint.key, "")
-            if value in values:
-                values[value] += count
+            if node is not None and has_labels(node, demanded) and eligible(constraint, node):
+                value = node.labels.get(constraint.key, "")
+                if value in sums:
+                    sums[value] += count
+        return sums
 
     def score(self, state: fw.State, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int]:
         spread: ScoreState = state[self.name + " score"]
@@ -249,6 +248,13 @@ def _constraint(c: Obj, pod: PodInfo) -> Constraint:
         c.get("nodeAffinityPolicy") != "Ignore",
         c.get("nodeTaintsPolicy") == "Honor",
     )
+
+
+def _counted(pod: PodInfo, constraint: Constraint) -> tuple[Hashable, Callable[[PodInfo], bool], frozenset[str]]:
+    """What Cache.count takes: pods of the same namespace that the selector selects and that are not about to go."""
+    selector = constraint.selector
+    key = ("spread", pod.namespace, str(selector), selector.nothing)
+    return key, lambda p: not p.deleting and selector.matches(p.labels), frozenset((pod.namespace,))
 
 
 def has_labels(node: NodeInfo, constraints: Sequence[Constraint]) -> bool:
