@@ -5,6 +5,7 @@ Switches that other programs may have come to rely on (IPv4 forwarding, netfilte
 
 import contextlib
 import logging
+import socket
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def ip(*words: str) -> str:
 
 def setup_bridge(name: str, address: str, mtu: int = 0) -> None:
     """A bridge with the address (`10.89.0.1/24`), up, forwarding allowed. Does nothing where it is so already."""
-    if not Path("/sys/class/net", name).exists():
+    if not exists(name):
         # The kernel would otherwise take the least port's address, and change it whenever a pod comes or goes.
         ip("link", "add", name, "address", hardware_address(address), "type", "bridge")
     if mtu:
@@ -38,6 +39,15 @@ def setup_bridge(name: str, address: str, mtu: int = 0) -> None:
     # Lets 127.0.0.1:NODEPORT reach pods; what the other end could do with it, our nftables table drops.
     _sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
     _filter_bridged_packets()
+
+
+def exists(name: str) -> bool:
+    """Whether this network namespace has the device. (sysfs shows the namespace in which it was mounted.)"""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 def hardware_address(address: str) -> str:
@@ -71,7 +81,7 @@ def _sysctl(name: str, value: str) -> None:
 def teardown(bridge: str = "skiff0") -> None:
     """Removes the bridges with their routes, and our nftables table. Harmless when nothing is there."""
     for name in (POD_BRIDGE, bridge):
-        if Path("/sys/class/net", name).exists():
+        if exists(name):
             ip("link", "delete", name)
     remove_table(TABLE)
 
