@@ -47,7 +47,7 @@ class Call:
     def raw_json(self) -> bytes:
         """The body if it is JSON text (for finding duplicate fields)."""
         kind = self.request.headers.get("content-type", "")
-        return b"" if "yaml" in kind else self.request.body
+        return self.request.body if not kind or "json" in kind else b""
 
     def decode(self, data: Any, validation: str, raw: bytes = b"") -> Obj:
         """A checked, defaulted object; findings become warnings."""

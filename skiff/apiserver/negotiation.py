@@ -1,7 +1,7 @@
 """What the client wants to read and what it has sent: Accept and Content-Type, and the bytes that follow from them.
 
 Answers are JSON unless YAML is asked for; `as=Table` and `as=PartialObjectMetadata` ask for another form of the object.
-Protobuf is not offered: who lists it together with JSON gets JSON. Source: upstream endpoints/handlers/negotiation.
+Protobuf is read but not written: who asks for it together with JSON gets JSON. Source: upstream endpoints/handlers/negotiation.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from skiff.wire.messages import Request, Response
 
 JSON = "application/json"
 YAML = "application/yaml"
-MEDIA_TYPES = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = f"{JSON}, {YAML}"
 BODY_LIMIT = 3 * 1024 * 1024
 DEPTH_LIMIT = 200
@@ -117,9 +117,11 @@ def media_type(content_type: str) -> str:
 def decode_body(request: Request) -> Any:
     """The body as JSON data, from JSON or YAML. Raises 400, 413, 415."""
     media = media_type(request.headers.get("content-type", "")) or JSON
+    if media == PROTOBUF:
+        return load_protobuf(request.body)
     if media not in (JSON, YAML):
         raise unsupported_media_type(
-            f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}"
+            f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}, {PROTOBUF}"
         )
     return load_json(request.body) if media == JSON else load_yaml(request.body)
 
@@ -151,6 +153,17 @@ def load_yaml(body: bytes) -> Any:
         raise undecodable(f"yaml: {e}") from None
     check_depth(body, data)
     return data
+
+
+def load_protobuf(body: bytes) -> Any:
+    """Kubernetes' protobuf envelope as JSON data. Raises 400, 413."""
+    from skiff.api import protobuf
+
+    check_size(body)
+    try:
+        return protobuf.decode(body)
+    except protobuf.ProtobufError as e:
+        raise undecodable(str(e)) from None
 
 
 def check_depth(body: bytes, data: Any) -> None:
