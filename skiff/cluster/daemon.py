@@ -36,7 +36,7 @@ def run_daemon(name: str, words: Sequence[str]) -> int:
     gc.set_threshold(20_000, 50, 50)  # objects live in caches: young collections rarely find anything
     try:
         uvloop.run(_run(parsed))
-    except* Exception as group:
+    except ExceptionGroup as group:
         for error in group.exceptions:
             logging.getLogger(name).error("ended by an error", exc_info=error)
         return EXIT_FAILED
