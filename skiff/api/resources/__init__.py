@@ -74,6 +74,7 @@ class Resource:
     validate:         all mistakes of a defaulted object, upstream's paths and words.
     validate_update:  mistakes of the change (immutable fields); called with (new, old) in addition to `validate`.
     validate_status_update: the same for the status subresource.
+    subresource_rules: the same for other subresources that write the object, by name; without one, validate_update.
     selectable:       field selectors beyond metadata.name and metadata.namespace: field label → value of an object.
     indexed:          those of `selectable` for which the watch cache keeps an index.
     status_on_create: the creator may set the status (upstream's strategy does not reset it), as kubelets do for nodes.
@@ -94,6 +95,7 @@ class Resource:
     validate: Callable[[Obj], list[FieldError]] = _no_errors
     validate_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
+    subresource_rules: Mapping[str, Callable[[Obj, Obj], list[FieldError]]] = field(default_factory=dict)
     selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     indexed: tuple[str, ...] = ()
     name_rule: Callable[[str], list[str]] | None = None

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, inside, items, zero
 from skiff.api.types import Obj
@@ -44,6 +46,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "customresourcedefinitions",
         "CustomResourceDefinition",
+        validate=validator(checks.check_crd),
+        validate_update=update_validator(checks.check_crd_update),
         namespaced=False,
         short_names=("crd", "crds"),
         categories=("api-extensions",),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import inside, nil, rules, struct
@@ -14,6 +15,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "apiservices",
         "APIService",
+        name_rule=names.is_path_segment,
         namespaced=False,
         categories=("api-extensions",),
         subresources=(STATUS,),

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource
+from skiff.api.resources import apps_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.defaults import default_claim_spec
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import SCALE, STATUS, builtin
@@ -92,12 +95,22 @@ def prepare_daemon_set(new: Obj, old: Obj | None) -> None:
 
 
 RESOURCES: Sequence[Resource] = (
-    builtin("apps", "v1", "controllerrevisions", "ControllerRevision", default=default_controller_revision),
+    builtin(
+        "apps",
+        "v1",
+        "controllerrevisions",
+        "ControllerRevision",
+        validate=validator(checks.check_controller_revision),
+        validate_update=update_validator(checks.check_controller_revision_update),
+        default=default_controller_revision,
+    ),
     builtin(
         "apps",
         "v1",
         "daemonsets",
         "DaemonSet",
+        validate=validator(checks.check_daemon_set),
+        validate_update=update_validator(checks.check_selector_kept),
         short_names=("ds",),
         categories=("all",),
         subresources=(STATUS,),
@@ -110,6 +123,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "deployments",
         "Deployment",
+        validate=validator(checks.check_deployment),
+        validate_update=update_validator(checks.check_selector_kept),
+        validate_status_update=update_validator(checks.check_replicas_status),
         short_names=("deploy",),
         categories=("all",),
         subresources=(SCALE, STATUS),
@@ -121,6 +137,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "replicasets",
         "ReplicaSet",
+        validate=validator(checks.check_replica_set),
+        validate_update=update_validator(checks.check_selector_kept),
+        validate_status_update=update_validator(checks.check_replicas_status),
         short_names=("rs",),
         categories=("all",),
         subresources=(SCALE, STATUS),
@@ -132,6 +151,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "statefulsets",
         "StatefulSet",
+        name_rule=names.is_dns1123_label,
+        validate=validator(checks.check_stateful_set),
+        validate_update=update_validator(checks.check_stateful_set_update),
         short_names=("sts",),
         categories=("all",),
         subresources=(SCALE, STATUS),

@@ -11,6 +11,8 @@ import orjson
 
 from skiff.api.gvr import GVR
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, empty_status, get
 from skiff.api.types import Obj
@@ -165,6 +167,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_v2,
+        validate=validator(checks.check_autoscaler),
     ),
     builtin(
         "autoscaling",
@@ -175,6 +178,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_v1,
+        validate=validator(checks.check_autoscaler),
         storage=HPA,
         to_storage=to_v2,
         from_storage=to_v1,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import batch_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import STATUS, builtin, text
 from skiff.api.resources.fields import child, each, empty_status, get, items, nil, rules, struct, zero
@@ -64,6 +66,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "cronjobs",
         "CronJob",
+        validate=validator(checks.check_cron_job),
         short_names=("cj",),
         categories=("all",),
         subresources=(STATUS,),
@@ -75,6 +78,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "jobs",
         "Job",
+        validate=validator(checks.check_job),
+        validate_update=update_validator(checks.check_job_update),
         categories=("all",),
         subresources=(STATUS,),
         default=default_job,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource, Subresource
 from skiff.api.resources.define import STATUS, builtin, selectable
 from skiff.api.resources.fields import child, struct
@@ -23,6 +24,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "certificatesigningrequests",
         "CertificateSigningRequest",
+        name_rule=names.is_path_segment,
         namespaced=False,
         short_names=("csr",),
         subresources=(Subresource("approval"), STATUS),

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import validator
 from skiff.api.resources.define import builtin
 from skiff.api.resources.fields import struct
 
@@ -12,6 +14,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "leases",
         "Lease",
+        validate=validator(checks.check_lease),
         default=struct("spec"),
         create_on_update=True,
         unconditional_update=False,

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from skiff.api import names
+from skiff.api.printers import printer
 from skiff.api.resources import Resource, Subresource
 from skiff.api.types import GVR, Obj
 
@@ -34,6 +36,8 @@ def builtin(
     """The record of a built-in kind; `differences` are Resource's own fields. `has_status` follows the subresources."""
     gvr = GVR(group, version, plural, kind, namespaced)
     differences.setdefault("has_status", STATUS in subresources)
+    differences.setdefault("printer", printer(gvr))
+    differences.setdefault("name_rule", names.is_dns1123_subdomain)
     return Resource(
         gvr=gvr,
         schema=definition_name(group, version, kind),

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import networking_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
 from skiff.api.resources.fields import each, items, nil
 from skiff.api.types import Obj
@@ -23,6 +25,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "endpointslices",
         "EndpointSlice",
+        validate=validator(checks.check_endpoint_slice),
+        validate_update=update_validator(checks.check_endpoint_slice_update),
         default=default_endpoint_slice,
         has_generation=True,
     ),

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource
+from skiff.api.resources import networking_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct
 from skiff.api.types import Obj
@@ -30,6 +33,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "ingressclasses",
         "IngressClass",
+        validate=validator(checks.check_ingress_class),
+        validate_update=update_validator(checks.check_ingress_class_update),
         namespaced=False,
         default=default_ingress_class,
         has_generation=True,
@@ -39,6 +44,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "ingresses",
         "Ingress",
+        validate=validator(checks.check_ingress),
         short_names=("ing",),
         subresources=(STATUS,),
         default=default_ingress,
@@ -49,6 +55,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "ipaddresses",
         "IPAddress",
+        name_rule=names.is_path_segment,
         namespaced=False,
         short_names=("ip",),
     ),
@@ -57,6 +64,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "networkpolicies",
         "NetworkPolicy",
+        validate=validator(checks.check_network_policy),
         short_names=("netpol",),
         default=default_network_policy,
         has_generation=True,
@@ -66,6 +74,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "servicecidrs",
         "ServiceCIDR",
+        validate=validator(checks.check_service_cidr),
         namespaced=False,
         subresources=(STATUS,),
         default=rules(struct("spec"), struct("status")),

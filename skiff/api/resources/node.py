@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
 
 RESOURCES: Sequence[Resource] = (
@@ -11,6 +13,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "runtimeclasses",
         "RuntimeClass",
+        validate=validator(checks.check_runtime_class),
+        validate_update=update_validator(checks.check_runtime_class_update),
         namespaced=False,
         create_on_update=True,
         unconditional_update=False,

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
 from skiff.api.resources.fields import each, rules, struct, zero
 from skiff.api.types import Obj
@@ -29,6 +32,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "clusterrolebindings",
         "ClusterRoleBinding",
+        validate=validator(checks.check_binding(namespaced=False)),
+        validate_update=update_validator(checks.check_binding_update),
+        name_rule=names.is_path_segment,
         namespaced=False,
         default=default_binding,
         create_on_update=True,
@@ -38,10 +44,31 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "clusterroles",
         "ClusterRole",
+        validate=validator(checks.check_role(namespaced=False)),
+        name_rule=names.is_path_segment,
         namespaced=False,
         default=default_role,
         create_on_update=True,
     ),
-    builtin(GROUP, "v1", "rolebindings", "RoleBinding", default=default_binding, create_on_update=True),
-    builtin(GROUP, "v1", "roles", "Role", default=default_role, create_on_update=True),
+    builtin(
+        GROUP,
+        "v1",
+        "rolebindings",
+        "RoleBinding",
+        validate=validator(checks.check_binding(namespaced=True)),
+        validate_update=update_validator(checks.check_binding_update),
+        name_rule=names.is_path_segment,
+        default=default_binding,
+        create_on_update=True,
+    ),
+    builtin(
+        GROUP,
+        "v1",
+        "roles",
+        "Role",
+        validate=validator(checks.check_role(namespaced=True)),
+        name_rule=names.is_path_segment,
+        default=default_role,
+        create_on_update=True,
+    ),
 )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
 from skiff.api.resources.fields import nil, rules
 
@@ -14,6 +16,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "priorityclasses",
         "PriorityClass",
+        validate=validator(checks.check_priority_class),
+        validate_update=update_validator(checks.check_priority_class_update),
         namespaced=False,
         short_names=("pc",),
         default=default_priority_class,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core.storage_checks import check_storage_class, check_storage_class_update
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, nil, rules, struct, zero
 from skiff.api.types import Obj
@@ -50,6 +52,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "storageclasses",
         "StorageClass",
+        validate=validator(check_storage_class),
+        validate_update=update_validator(check_storage_class_update),
         namespaced=False,
         short_names=("sc",),
         default=default_storage_class,

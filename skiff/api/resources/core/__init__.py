@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+from skiff.api import names
 from skiff.api.resources import Resource, Subresource
-from skiff.api.resources.core import defaults, events, pod_prepare
+from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core import checks, defaults, events, pod_prepare, pod_updates
+from skiff.api.resources.core.claim_checks import check_claim, check_claim_update
+from skiff.api.resources.core.pod_checks import check_pod
 from skiff.api.resources.core.pod_defaults import default_pod
+from skiff.api.resources.core.service_checks import check_service, check_service_update
 from skiff.api.resources.core.service_defaults import default_service
 from skiff.api.resources.core.service_prepare import prepare_service
 from skiff.api.resources.core.simple_prepare import prepare_claim, prepare_namespace, prepare_persistent_volume
+from skiff.api.resources.core.storage_checks import check_persistent_volume, check_persistent_volume_update
 from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
 from skiff.api.types import Obj
 
@@ -52,17 +58,31 @@ _POD_SUBRESOURCES = (
     STATUS,
 )
 
+_POD_RULES = {
+    "ephemeralcontainers": update_validator(pod_updates.check_ephemeral_update),
+    "resize": update_validator(pod_updates.check_resize),
+}
+
 RESOURCES: Sequence[Resource] = (
     builtin("", "v1", "bindings", "Binding", verbs=("create",)),
     builtin(
         "", "v1", "componentstatuses", "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
     ),
-    builtin("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
+    builtin(
+        "",
+        "v1",
+        "configmaps",
+        "ConfigMap",
+        validate=validator(checks.check_config_map),
+        validate_update=update_validator(checks.check_config_map_update),
+        short_names=("cm",),
+    ),
     builtin(
         "",
         "v1",
         "endpoints",
         "Endpoints",
+        validate=validator(checks.check_endpoints),
         short_names=("ep",),
         default=defaults.default_endpoints,
         create_on_update=True,
@@ -83,6 +103,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "limitranges",
         "LimitRange",
+        validate=validator(checks.check_limit_range),
         short_names=("limits",),
         default=defaults.default_limit_range,
         create_on_update=True,
@@ -92,6 +113,10 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "namespaces",
         "Namespace",
+        validate=validator(checks.check_namespace),
+        validate_status_update=update_validator(checks.check_namespace_status),
+        subresource_rules={"finalize": update_validator(checks.check_namespace_finalize)},
+        name_rule=names.is_dns1123_label,
         namespaced=False,
         short_names=("ns",),
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
@@ -105,6 +130,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "nodes",
         "Node",
+        validate=validator(checks.check_node),
+        validate_update=update_validator(checks.check_node_update),
+        validate_status_update=update_validator(checks.check_node_update),
         namespaced=False,
         short_names=("no",),
         subresources=(Subresource("proxy", "NodeProxyOptions", verbs=PROXY_VERBS), STATUS),
@@ -117,6 +145,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "persistentvolumeclaims",
         "PersistentVolumeClaim",
+        validate=validator(check_claim),
+        validate_update=update_validator(check_claim_update),
         short_names=("pvc",),
         subresources=(STATUS,),
         default=defaults.default_persistent_volume_claim,
@@ -127,6 +157,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "persistentvolumes",
         "PersistentVolume",
+        validate=validator(check_persistent_volume),
+        validate_update=update_validator(check_persistent_volume_update),
         namespaced=False,
         short_names=("pv",),
         subresources=(STATUS,),
@@ -138,6 +170,10 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "pods",
         "Pod",
+        validate=validator(check_pod),
+        validate_update=update_validator(pod_updates.check_pod_update),
+        validate_status_update=update_validator(pod_updates.check_status_update),
+        subresource_rules=_POD_RULES,
         short_names=("po",),
         categories=("all",),
         subresources=_POD_SUBRESOURCES,
@@ -147,12 +183,21 @@ RESOURCES: Sequence[Resource] = (
         indexed=("spec.nodeName",),
         has_generation=True,
     ),
-    builtin("", "v1", "podtemplates", "PodTemplate", default=defaults.default_pod_template, has_generation=True),
+    builtin(
+        "",
+        "v1",
+        "podtemplates",
+        "PodTemplate",
+        validate=validator(checks.check_pod_template),
+        default=defaults.default_pod_template,
+        has_generation=True,
+    ),
     builtin(
         "",
         "v1",
         "replicationcontrollers",
         "ReplicationController",
+        validate=validator(checks.check_replication_controller),
         short_names=("rc",),
         categories=("all",),
         subresources=(SCALE, STATUS),
@@ -166,11 +211,22 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "resourcequotas",
         "ResourceQuota",
+        validate=validator(checks.check_resource_quota),
+        validate_update=update_validator(checks.check_resource_quota_update),
         short_names=("quota",),
         subresources=(STATUS,),
         default=defaults.default_resource_quota,
     ),
-    builtin("", "v1", "secrets", "Secret", default=defaults.default_secret, selectable=selectable("type")),
+    builtin(
+        "",
+        "v1",
+        "secrets",
+        "Secret",
+        validate=validator(checks.check_secret),
+        validate_update=update_validator(checks.check_secret_update),
+        default=defaults.default_secret,
+        selectable=selectable("type"),
+    ),
     builtin(
         "",
         "v1",
@@ -184,6 +240,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "services",
         "Service",
+        validate=validator(check_service),
+        validate_update=update_validator(check_service_update),
+        name_rule=names.is_dns1123_label,
         short_names=("svc",),
         categories=("all",),
         subresources=(Subresource("proxy", "ServiceProxyOptions", verbs=PROXY_VERBS), STATUS),
