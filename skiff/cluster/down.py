@@ -76,7 +76,7 @@ async def _remove_sandboxes(layout: Layout) -> None:
         try:
             while True:
                 try:
-                    sandboxes = await runtime.sandboxes()
+                    sandboxes = await runtime.list_sandboxes()
                     break
                 except Unavailable:
                     await asyncio.sleep(0.05)

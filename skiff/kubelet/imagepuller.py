@@ -17,6 +17,9 @@ from skiff.kubelet.pods import field_path, go_duration
 from skiff.kubelet.runtime import Credentials, Image, Images, RuntimeFailure, SandboxConfig
 from skiff.kubelet.status import StartFailure
 
+SHOW_ERROR_S = 3.0
+"""How long a pull's error stands in the status before it becomes the back-off."""
+
 
 class ImageProblem(Exception):
     """The image cannot be had now; `failure` is what the container waits for, `retry_at` when to try again (0.0: soon)."""
@@ -198,7 +201,7 @@ class ImagePuller:
         now = env.epoch()
         self.backoff.failed(key, now)
         self._failures[key] = (now, error)
-        return ImageProblem(StartFailure("ErrImagePull", error), self.backoff.until(key, now))
+        return ImageProblem(StartFailure("ErrImagePull", error), now + SHOW_ERROR_S)
 
     def forget(self, prefix: str) -> None:
         """A pod's uid, or one key."""

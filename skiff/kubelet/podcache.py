@@ -125,6 +125,7 @@ class PodCache:
                 found = await self._runtime.container_status(c.id)
             except NotFound:
                 return None
+            found = replace(found, sandbox_id=c.sandbox_id)
             if found.state == "exited":
                 found = await self._with_message(found)
             self._details.pop((c.id, "created"), None)

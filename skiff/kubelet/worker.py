@@ -54,8 +54,10 @@ TRANSITIONS: Mapping[tuple[Phase, str], Phase] = {
     (Phase.TERMINATED, "cleaned"): Phase.FINISHED,
 }
 
-RETRY_BASE_S = 0.5
-RETRY_CAP_S = 10.0
+
+def retry_seconds(failures: int) -> float:
+    """Until the next look after something did not work: 0.5 s doubling to 10 s."""
+    return float(min(0.5 * 2 ** min(failures, 10), 10.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class PodWorker:
         self._termination: Termination | None = None
         self._failures: dict[str, StartFailure] = {}
         self._retries = 0
+        self._start_failures = 0
         self._clean = False
 
     # From outside
@@ -183,7 +186,7 @@ class PodWorker:
         except Exception:
             log.exception("pod %s: %s failed", self._name, self.phase.value)  # our bug; the pod is tried again
         self._retries += 1
-        return float(min(RETRY_BASE_S * 2 ** min(self._retries - 1, 10), RETRY_CAP_S))
+        return retry_seconds(self._retries - 1)
 
     @property
     def _name(self) -> str:
@@ -304,11 +307,10 @@ class PodWorker:
                 if isinstance(e, PostStartFailed):
                     grace = grace_for(self.pod, e.container)
                     await self._killer.container(self.pod, e.container, message="FailedPostStartHook", grace_s=grace)
-                self._retries += 1
-                own = env.epoch() + min(RETRY_BASE_S * 2 ** min(self._retries, 10), RETRY_CAP_S)
-                retry.append(e.retry_at or own)
+                retry.append(e.retry_at or env.epoch() + retry_seconds(self._start_failures))
                 if kind == "init":
                     break
+        self._start_failures = self._start_failures + 1 if retry else 0
         return min(retry, default=None)
 
     async def _prune(self, state: PodState) -> None:
