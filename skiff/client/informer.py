@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from skiff import env
 from skiff.api.errors import StatusError, is_gone
@@ -25,6 +26,17 @@ Index = Callable[[Obj], Iterable[str]]
 Transform = Callable[[Obj], Obj | None]
 """From a decoded object (which it may change) to what the cache keeps; it must have metadata.name and .namespace. None:
 leave the object out."""
+
+
+class CacheObserver(Protocol):
+    """Is told what enters and leaves the caches of informers: how tests find code that changes cached objects."""
+
+    def cached(self, gvr: GVR, obj: Obj) -> None: ...
+
+    def dropped(self, obj: Obj) -> None: ...
+
+
+cache_observer: ContextVar[CacheObserver | None] = ContextVar("skiff.cache_observer", default=None)
 
 WATCH_SECONDS = (300, 600)
 RETRY_BASE_S = 0.2
@@ -102,6 +114,7 @@ class Informer:
         self._handlers: list[Callable[[Change], None]] = []
         self._synced = asyncio.Event()
         self._version = ""  # the last one seen; a watch resumes from it
+        self._observer = cache_observer.get()
         self._list_from = "0"  # resourceVersion of the next list: any, then at least as new as seen, then the newest
 
     def get(self, namespace: str, name: str) -> Obj | None:
@@ -238,6 +251,8 @@ class Informer:
         if old is not None and _same(old, obj):
             return
         bucket[name] = obj
+        if self._observer:
+            self._observe(old, obj)
         for index in self._indices.values():
             index.replace(key, old, obj)
         self._notify(Change("added" if old is None else "updated", old, obj))
@@ -251,9 +266,18 @@ class Informer:
             return
         if not bucket:
             del self._objects[namespace]
+        if self._observer:
+            self._observe(old, None)
         for index in self._indices.values():
             index.replace(key, old, None)
         self._notify(Change("deleted", last if last is not None else old, None))
+
+    def _observe(self, old: Obj | None, new: Obj | None) -> None:
+        assert self._observer is not None
+        if old is not None:
+            self._observer.dropped(old)
+        if new is not None:
+            self._observer.cached(self.gvr, new)
 
     def _notify(self, change: Change) -> None:
         for handler in self._handlers:

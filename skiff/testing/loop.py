@@ -55,6 +55,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
+    def reseed(self, seed: int) -> None:
+        """From now on, tasks take turns as this seed says."""
+        self._order = random.Random(seed)
+
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         future: asyncio.Future[Any] = self.create_future()
         try:

@@ -1,0 +1,307 @@
+"""A whole cluster in this process: store in memory, API server, controllers, scheduler, and nodes with simulated containers.
+
+    async with Cluster(nodes=3, seed=7) as cluster:
+        await cluster.client.create(DEPLOYMENTS, deployment("web", replicas=3))
+        await cluster.until(lambda: cluster.ready_pods("app=web") == 3)
+
+On a virtual loop (skiff.testing.run, the pytest plugin) hours pass in milliseconds and a seed fixes the history. Every
+component has its own client and identity and is the real one; only containers and machines are simulated. Components can
+be killed and started again (`stop`, `start`); what they leave in the store is all that is left of them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from inspect import isawaitable
+from typing import Any, Self
+
+from skiff import env
+from skiff.api.gvr import PODS
+from skiff.api.meta import is_pod_ready
+from skiff.api.resources.builtin import RESOURCES
+from skiff.api.selectors import parse
+from skiff.api.types import GVR, Obj
+from skiff.apiserver.admission import Chain
+from skiff.apiserver.authn import Authentication
+from skiff.apiserver.authz import Attributes, Authorization, Authorizer, Decision
+from skiff.apiserver.bootstrap import Addresses, Bootstrap
+from skiff.apiserver.registry import Registry
+from skiff.apiserver.server import APIServer
+from skiff.client.informer import Informer, Informers, cache_observer
+from skiff.client.inprocess import InProcess
+from skiff.client.rest import Client
+from skiff.controllers.main import run_manager
+from skiff.controllers.registry import Options
+from skiff.kubelet.kubelet import Kubelet
+from skiff.kubelet.options import Options as KubeletOptions
+from skiff.kubelet.simulated import SimulatedHost, SimulatedRuntime
+from skiff.scheduler.main import run_scheduler
+from skiff.store import Event
+from skiff.store.memory import MemoryStore
+from skiff.testing.loop import VirtualEnvironment, VirtualLoop
+from skiff.testing.mutation import MutationDetector
+from skiff.wire.messages import UserInfo
+
+ADMIN = UserInfo("kubernetes-admin", ("system:masters", "system:authenticated"))
+MANAGER = UserInfo("system:kube-controller-manager", ("system:authenticated",))
+SCHEDULER = UserInfo("system:kube-scheduler", ("system:authenticated",))
+POD_NETWORK = "10.244.0.0/16"
+API_ADDRESS = Addresses("10.96.0.1", "10.0.0.250", 6443)
+
+HEARTBEATS = ("/leases/", "/events/", "/nodes/")
+"""Parts of keys whose writes do not count as something happening."""
+
+Condition = Callable[[], Any]
+"""Returns, or returns an awaitable of, something truthy when it holds."""
+
+
+class AllowAll:
+    """Lets everybody do everything: for clusters without authorization."""
+
+    async def authorize(self, attrs: Attributes) -> Decision:
+        return Decision("allow")
+
+
+class SimulatedNode:
+    """A kubelet over a simulated machine. The machine outlives the kubelet: a stopped one finds its containers again."""
+
+    def __init__(self, name: str, ip: str, pod_cidr: str, options: KubeletOptions, cpu: int, memory: int):
+        self.name = name
+        self.ip = ip
+        self.options = options
+        self.runtime = SimulatedRuntime(pod_cidr=pod_cidr)
+        self.host = SimulatedHost(self.runtime, hostname=name, cpu=cpu, memory=memory)
+        self.kubelet: Kubelet | None = None
+
+    async def run(self, client: Client) -> None:
+        self.kubelet = Kubelet(
+            client=client,
+            node_name=self.name,
+            runtime=self.runtime,
+            host=self.host,
+            node_ip=self.ip,
+            options=self.options,
+        )
+        await self.kubelet.run()
+
+
+class Cluster:
+    """nodes: how many at the start, named node-1, node-2 ... controllers: as kube-controller-manager's --controllers; an
+    empty list runs none. scheduler: whether one runs. rbac: real authorization with upstream's roles instead of none.
+    seed: of a virtual loop; None leaves the loop's own. Attributes: `client` (an administrator's), `store`, `api`."""
+
+    def __init__(
+        self,
+        *,
+        nodes: int = 1,
+        seed: int | None = None,
+        controllers: Sequence[str] = ("*",),
+        scheduler: bool = True,
+        rbac: bool = False,
+        controller_options: Options | None = None,
+    ):
+        self.store = MemoryStore()
+        self.nodes: dict[str, SimulatedNode] = {}
+        self._first_nodes = nodes
+        self._seed = seed
+        self._controllers = controllers
+        self._scheduler = scheduler
+        self._rbac = rbac
+        self._options = controller_options or Options(cluster_cidrs=(POD_NETWORK,))
+        self._stack = AsyncExitStack()
+        self._components: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._history: list[Event] = []
+        self._happened = asyncio.Event()
+        self._last_change = 0.0
+        self._detector = MutationDetector()
+        self._numbered = 0
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        if self._seed is not None and isinstance(loop := asyncio.get_running_loop(), VirtualLoop):
+            loop.reseed(self._seed)
+            env.current.set(VirtualEnvironment(loop, self._seed))
+        cache_observer.set(self._detector)
+        try:
+            await self._begin()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def _begin(self) -> None:
+        self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._recording = self._group.create_task(self._record(), name="history")
+        self.api = self._make_api()
+        await self.api.start()
+        self.client = self.client_for(ADMIN)
+        await self._bootstrap()
+        self._informers = Informers(self.client)
+        self._tasks["informers"] = self._group.create_task(self._informers.run(), name="the test's informers")
+        self.pods = await self.informer(PODS)
+        if self._controllers:
+            self._add("controller-manager", self._manager)
+        if self._scheduler:
+            self._add("scheduler", lambda: run_scheduler(self.client_for(SCHEDULER)))
+        for _ in range(self._first_nodes):
+            await self.add_node()
+
+    async def __aexit__(self, *failure: Any) -> None:
+        await self._end()
+        if failure[0] is None:
+            self._detector.check()
+
+    async def _end(self) -> None:
+        for name in reversed(list(self._tasks)):
+            await self.stop(name)
+        if hasattr(self, "api"):
+            await self.api.close()
+        for node in self.nodes.values():
+            await node.runtime.close()
+        await self.store.close()
+        self._recording.cancel()
+        cache_observer.set(None)
+        await self._stack.aclose()
+
+    def _make_api(self) -> APIServer:
+        registry = Registry(self.store, RESOURCES)
+        return APIServer(
+            registry,
+            authentication=Authentication([]),
+            authorization=Authorization(self._authorizers(registry)),
+            admission=Chain([]),
+        )
+
+    def _authorizers(self, registry: Registry) -> list[Authorizer]:
+        if not self._rbac:
+            return [AllowAll()]
+        from skiff.apiserver.authz.bootstrap import node_rules
+        from skiff.apiserver.authz.node import Graph, NodeAuthorizer
+        from skiff.apiserver.authz.rbac import RBAC
+        from skiff.apiserver.authz.superuser import SuperUser
+
+        lookup = registry.lookup
+        return [SuperUser(), NodeAuthorizer(Graph(lookup), node_rules()), RBAC(lookup)]
+
+    async def _bootstrap(self) -> None:
+        if self._rbac:
+            from skiff.apiserver.authz.bootstrap import reconcile
+
+            await reconcile(self.client)
+        await Bootstrap(self.client, self.api.registry.lookup, API_ADDRESS).ensure()
+
+    # --- components
+
+    def client_for(self, user: UserInfo) -> Client:
+        return Client(InProcess(self.api.handler, user), user_agent=user.name)
+
+    async def _manager(self) -> None:
+        client = self.client_for(MANAGER)
+        await run_manager(lambda name: client, options=self._options, controllers=self._controllers)
+
+    def _add(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._components[name] = run
+        self.start(name)
+
+    def start(self, name: str) -> None:
+        """Starts a component that was stopped: `controller-manager`, `scheduler`, or a node's name (its kubelet)."""
+        self._tasks[name] = self._group.create_task(_as_coroutine(self._components[name]), name=name)
+
+    async def stop(self, name: str) -> None:
+        """Ends a component at once, as a kill would: nothing is said to anybody."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def add_node(
+        self, name: str = "", *, cpu: int = 4, memory: int = 16 << 30, options: KubeletOptions | None = None
+    ) -> SimulatedNode:
+        """Returns when the node is registered and its kubelet works."""
+        self._numbered += 1
+        number = self._numbered
+        node = SimulatedNode(
+            name or f"node-{number}",
+            f"10.0.{number // 250}.{number % 250 + 1}",
+            f"10.244.{number % 256}.0/24",
+            options or KubeletOptions(),
+            cpu,
+            memory,
+        )
+        user = UserInfo(f"system:node:{node.name}", ("system:nodes", "system:authenticated"))
+        self.nodes[node.name] = node
+        self._add(node.name, lambda: node.run(self.client_for(user)))
+        await self.until(lambda: node.kubelet is not None and node.kubelet.ready.is_set())
+        return node
+
+    # --- looking
+
+    async def informer(self, gvr: GVR) -> Informer:
+        """A synced cache of a resource, for conditions."""
+        found = self._informers.get(gvr)
+        await found.wait_synced()
+        return found
+
+    def select_pods(self, labels: str = "", namespace: str = "default") -> list[Obj]:
+        """From the test's own cache; shared, not to be changed."""
+        selector = parse(labels)
+        return [p for p in self.pods.items(namespace) if selector.matches(p["metadata"].get("labels"))]
+
+    def ready_pods(self, labels: str = "", namespace: str = "default") -> int:
+        """How many selected pods are ready and not about to go."""
+        found = self.select_pods(labels, namespace)
+        return sum(is_pod_ready(p) and not p["metadata"].get("deletionTimestamp") for p in found)
+
+    async def until(self, condition: Condition, timeout: float = 600) -> Any:
+        """Waits (on the loop's clock) until the condition holds and returns what it gave. It is looked at after every
+        write to the store, and once a second. AssertionError after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    self._happened.clear()
+                    found = condition()
+                    if isawaitable(found):
+                        found = await found
+                    if found:
+                        return found
+                    await self._next_event(1.0)
+        except TimeoutError:
+            raise AssertionError(f"the condition did not hold within {timeout:g} s") from None
+
+    async def settled(self, quiet_seconds: float = 5, timeout: float = 3600) -> None:
+        """Waits until nothing but heartbeats and events has been written for a while."""
+        loop = asyncio.get_running_loop()
+        self._last_change = loop.time()
+        await self.until(lambda: loop.time() - self._last_change >= quiet_seconds, timeout)
+
+    def history(self) -> list[bytes]:
+        """Every write of the store so far, one line each: revision, verb, key, value. Two runs from one seed have equal
+        histories."""
+        return [_line(event) for event in self._history]
+
+    async def _next_event(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._happened.wait()
+                await asyncio.sleep(0)
+        except TimeoutError:
+            return
+
+    async def _record(self) -> None:
+        async with aclosing(self.store.watch("/", since=1)) as batches:
+            async for batch in batches:
+                self._history.extend(batch)
+                self._happened.set()
+                if any(not any(part in event.record.key for part in HEARTBEATS) for event in batch):
+                    self._last_change = asyncio.get_running_loop().time()
+
+
+async def _as_coroutine(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+def _line(event: Event) -> bytes:
+    verb = "DELETE" if event.deleted else "PUT"
+    return f"{event.record.revision} {verb} {event.record.key} ".encode() + event.record.value
