@@ -139,8 +139,9 @@ class Host(Protocol):
         """
         ...
 
-    async def sub_path(self, volume: str, relative: str) -> str:
-        """The path of a volume's part, made if missing. Never leads out of the volume, through symlinks or `..`."""
+    async def sub_path(self, volume: str, relative: str, target: str) -> str:
+        """Binds a part of a volume, made if missing, onto `target` (below the pod's directory) and returns what to mount.
+        Never leads out of the volume, through symlinks or `..`."""
         ...
 
     async def directory_bytes(self, path: str) -> int: ...

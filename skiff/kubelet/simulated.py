@@ -364,8 +364,8 @@ class SimulatedHost:
     async def set_up_volume(self, path: str, plan: VolumePlan, ownership: Ownership) -> str:
         return path
 
-    async def sub_path(self, volume: str, relative: str) -> str:
-        return f"{volume}/{relative}"
+    async def sub_path(self, volume: str, relative: str, target: str) -> str:
+        return target
 
     async def directory_bytes(self, path: str) -> int:
         return 0

@@ -202,14 +202,15 @@ class Starter:
     async def _mounts(self, pod: Obj, spec: Obj, ground: Ground, variables: Mapping[str, str]) -> list[Mount]:
         p, uid = self._parts, pod["metadata"]["uid"]
         mounts = []
-        for m in spec.get("volumeMounts") or []:
+        for i, m in enumerate(spec.get("volumeMounts") or []):
             volume = ground.volumes.get(m["name"])
             if volume is None:
                 raise ConfigError(f'cannot find volume "{m["name"]}" to mount into container "{spec["name"]}"')
             path = volume.path
             sub = environment.expand(m["subPathExpr"], variables) if m.get("subPathExpr") else m.get("subPath")
             if sub:
-                path = await p.host.sub_path(path, sub)
+                target = f"{p.options.root}/pods/{uid}/volume-subpaths/{m['name']}/{spec['name']}/{i}"
+                path = await p.host.sub_path(path, sub, target)
             propagation = PROPAGATION.get(m.get("mountPropagation") or "", "")
             mounts.append(
                 Mount(
