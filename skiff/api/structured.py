@@ -1,0 +1,433 @@
+"""Objects as a schema sees them: which fields they have, how two of them differ, how one merges into another.
+
+The schema decides what is one field ("leaf": scalars, atomic lists, atomic maps) and what consists of fields (objects,
+maps, lists of type map and set). Where there is no schema, objects consist of fields and lists are one. Pure functions;
+nothing given is changed, results share parts with what was given. Source: structured-merge-diff, typed.
+
+Upstream compares Go structs, in which some fields cannot be absent: a struct that is no pointer (`spec`, `strategy`) or
+a required list exists, empty, from the beginning, so setting something in it does not create it. `_exists` knows them.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from skiff.api.fieldset import LEAF, MEMBER, FieldSet, is_member, key_element, path_text, put, tree, value_element
+from skiff.api.schema import SchemaNode
+
+Node = SchemaNode | None
+"""None: no schema; anything goes."""
+
+_BY_VALUE = frozenset(
+    [
+        "acceptedNames", "backend", "clientConfig", "conditions", "current", "daemonEndpoints",
+        "deprecatedSource", "describedObject", "devices", "involvedObject", "jobTemplate", "kubeletEndpoint",
+        "lastState", "limitResponse", "loadBalancer", "metadata", "metric", "names", "nodeInfo",
+        "podAffinityTerm", "podSelector", "pool", "port", "preference", "preferredVersion",
+        "priorityLevelConfiguration", "regarding", "resources", "roleRef", "scaleTargetRef", "source", "spec",
+        "state", "status", "strategy", "target", "template", "updateStrategy", "user", "userInfo",
+    ]
+)  # fmt: skip
+_BY_POINTER = frozenset(
+    [
+        ("CustomResourceSubresources", "status"),
+        ("ContainerStatus", "resources"),
+        ("ContainerStatus", "user"),
+        ("PodSpec", "resources"),
+        ("PodStatus", "resources"),
+        ("ReplicationControllerSpec", "template"),
+        ("WebhookConversion", "clientConfig"),
+        ("NetworkPolicyPeer", "podSelector"),
+    ]
+)
+_OPAQUE = ("FieldsV1", "RawExtension")
+
+
+# --- reading the schema
+
+
+def child(node: Node, key: str) -> Node:
+    """The schema of a field or of a map's value."""
+    if node is None:
+        return None
+    if node.kind == "object":
+        return node.properties.get(key)
+    return node.values
+
+
+def is_leaf(node: Node, value: Any) -> bool:
+    """Whether the value is one field."""
+    if isinstance(value, dict):
+        if node is None:
+            return False
+        return node.map_type == "atomic" or node.definition.endswith(_OPAQUE)
+    if isinstance(value, list):
+        return node is None or node.kind != "array" or node.list_type == "atomic"
+    return True
+
+
+def element_of(node: SchemaNode, item: Any) -> str:
+    """The path element of a list's item. Raises ValueError for an item without key."""
+    if node.list_type == "set":
+        return value_element(item)
+    if not isinstance(item, dict):
+        raise ValueError("associative list with keys may not have non-map elements")
+    keys = {}
+    for name in node.list_map_keys:
+        value = item.get(name)
+        if value is None:
+            value = _key_default(node, name)
+        if value is not None:
+            keys[name] = value
+    if not keys:
+        names = " ".join(f'"{k}"' for k in node.list_map_keys)
+        raise ValueError(
+            f"associative list with keys has an element that omits all key fields [{names}] "
+            "(and doesn't have default values for any key fields)"
+        )
+    return key_element(keys)
+
+
+def _key_default(node: SchemaNode, name: str) -> Any:
+    found = child(node.items, name)
+    return found.default if found is not None else None
+
+
+def indexed(node: SchemaNode, items: list[Any]) -> dict[str, list[Any]]:
+    """A list's items by path element, in order; items without a key are left out."""
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        try:
+            found.setdefault(element_of(node, item), []).append(item)
+        except ValueError:
+            continue
+    return found
+
+
+def _exists(node: Node, key: str, field: Node) -> bool:
+    """Whether the field of a built-in kind exists even when it is not set."""
+    if node is None or field is None or not node.definition:
+        return False
+    if field.kind == "object":
+        return key in _BY_VALUE and (node.definition.rpartition(".")[2], key) not in _BY_POINTER
+    return field.kind in ("array", "map") and key in node.required
+
+
+# --- the fields of an object
+
+
+def field_set(value: Any, node: Node) -> FieldSet:
+    """The fields that a configuration names, as apply takes ownership of them."""
+    result: FieldSet = {}
+    if isinstance(value, dict):
+        for key, below in value.items():
+            put(result, f"f:{key}", _field(below, child(node, key), _is_declared(node, key)))
+    elif node is not None:
+        for element, items in indexed(node, value).items():
+            put(result, element, _field(items[0], node.items, False) if len(items) == 1 else LEAF)
+    return result
+
+
+def _is_declared(node: Node, key: str) -> bool:
+    return node is not None and node.kind == "object" and key in node.properties
+
+
+def _field(value: Any, node: Node, declared: bool) -> FieldSet | None:
+    if value is None or value == {} or is_leaf(node, value):
+        return LEAF
+    return tree(field_set(value, node), not declared)
+
+
+def whole(value: Any, node: Node) -> FieldSet:
+    """The tree of a field that came or went with all that is in it."""
+    if not value or is_leaf(node, value):
+        return LEAF
+    result: FieldSet = {MEMBER: LEAF}
+    if isinstance(value, dict):
+        for key, below in value.items():
+            result[f"f:{key}"] = whole(below, child(node, key))
+    elif node is not None:
+        for element, items in indexed(node, value).items():
+            result[element] = whole(items[0], node.items) if len(items) == 1 else LEAF
+    return result
+
+
+# --- comparing
+
+
+class Comparison:
+    """Three disjoint sets: what is only in the old object, what differs, what is only in the new one."""
+
+    __slots__ = ("added", "modified", "removed")
+
+    def __init__(self) -> None:
+        self.removed: FieldSet = {}
+        self.modified: FieldSet = {}
+        self.added: FieldSet = {}
+
+
+def compare(old: dict[str, Any], new: dict[str, Any], node: Node) -> Comparison:
+    result = Comparison()
+    _compare_maps(old, new, node, result)
+    return result
+
+
+def _compare_maps(old: dict[str, Any], new: dict[str, Any], node: Node, into: Comparison) -> None:
+    for key, value in new.items():
+        if key in old:
+            before = old[key]
+            if before is not value and before != value:
+                _compare(before, value, child(node, key), f"f:{key}", into)
+            continue
+        field = child(node, key)
+        if _exists(node, key, field):
+            _compare(None, value, field, f"f:{key}", into)
+        else:
+            into.added[f"f:{key}"] = whole(value, field)
+    for key, value in old.items():
+        if key not in new:
+            field = child(node, key)
+            if _exists(node, key, field):
+                _compare(value, None, field, f"f:{key}", into)
+            else:
+                into.removed[f"f:{key}"] = whole(value, field)
+
+
+def _compare(old: Any, new: Any, node: Node, element: str, into: Comparison) -> None:
+    """Two values that are both there; None stands for an empty one."""
+    if not old and not new:
+        if old is not None and new is not None:
+            into.modified[element] = LEAF
+        return
+    kind = type(old if old is not None else new)
+    if is_leaf(node, old if old is not None else new) or (new is not None and type(new) is not kind):
+        into.modified[element] = LEAF
+        return
+    below = Comparison()
+    if kind is dict:
+        _compare_maps(old or {}, new or {}, node, below)
+    elif node is not None:
+        _compare_lists(old or [], new or [], node, below)
+    if below.removed:
+        into.removed[element] = below.removed
+    if below.modified:
+        into.modified[element] = below.modified
+    if below.added:
+        into.added[element] = below.added
+
+
+def _compare_lists(old: list[Any], new: list[Any], node: SchemaNode, into: Comparison) -> None:
+    before, after = indexed(node, old), indexed(node, new)
+    for element, items in after.items():
+        found = before.get(element)
+        if found is None:
+            into.added[element] = whole(items[0], node.items) if len(items) == 1 else LEAF
+        elif found != items:
+            _compare_items(found, items, node, element, into)
+    for element, items in before.items():
+        if element not in after:
+            into.removed[element] = whole(items[0], node.items) if len(items) == 1 else LEAF
+
+
+def _compare_items(old: list[Any], new: list[Any], node: SchemaNode, element: str, into: Comparison) -> None:
+    """Several items of one key are one field; they appear and disappear as such."""
+    if len(old) == 1 and len(new) == 1:
+        _compare(old[0], new[0], node.items, element, into)
+    elif len(old) > 1 and len(new) > 1:
+        into.modified[element] = LEAF
+    elif len(old) > 1:
+        into.added[element] = whole(new[0], node.items)
+    else:
+        into.removed[element] = whole(old[0], node.items)
+        into.added[element] = LEAF
+
+
+# --- merging
+
+
+def merge(live: Any, config: Any, node: Node) -> Any:
+    """The live value with the configuration's fields set. Null for a granular object or list keeps what is live."""
+    if isinstance(live, dict) and isinstance(config, dict) and not is_leaf(node, live):
+        result = live.copy()
+        for key, value in config.items():
+            result[key] = merge(live[key], value, child(node, key)) if key in live else value
+        return result
+    if isinstance(live, list) and isinstance(config, list) and node is not None and not is_leaf(node, live):
+        return _merge_lists(live, config, node)
+    if config is None and live and isinstance(live, (dict, list)) and not is_leaf(node, live):
+        return live
+    return config
+
+
+def _merge_lists(live: list[Any], config: list[Any], node: SchemaNode) -> list[Any]:
+    """The configuration's items in its order; the others keep their place among the shared ones."""
+    left = [(element_of(node, item), item) for item in live]
+    right = [(element_of(node, item), item) for item in config]
+    before = indexed(node, live)
+    wanted = {element for element, _ in right}
+    shared = [element for element, _ in right if element in before]
+    result: list[Any] = []
+    done: set[str] = set()
+    following = 0  # the index in `shared` of the next one to merge
+    i = j = 0
+
+    def take(position: int) -> None:
+        nonlocal following
+        element, item = right[position]
+        found = before.get(element)
+        result.append(merge(found[0], item, node.items) if found and len(found) == 1 else item)
+        done.add(element)
+        if following < len(shared) and shared[following] == element:
+            following += 1
+
+    while i < len(left) or j < len(right):
+        if i < len(left) and j < len(right):
+            element = left[i][0]
+            if element == right[j][0]:
+                take(j)
+                i, j = i + 1, j + 1
+                continue
+            if element in wanted and following < len(shared) and shared[following] != element:
+                i += 1
+                continue
+        if i < len(left):
+            element, item = left[i]
+            if element not in wanted:
+                result.append(item)
+                i += 1
+                continue
+            if element in done:
+                i += 1
+        if j < len(right):
+            take(j)
+            j += 1
+    return result
+
+
+# --- removing
+
+
+def remove(value: Any, fields: FieldSet, node: Node) -> Any:
+    """The value without the members of `fields`. Containers that lose all they had stay, empty; only lists and maps of
+    built-in kinds go, as upstream does not encode empty ones."""
+    if isinstance(value, dict) and not is_leaf(node, value):
+        return dict(_kept_fields(value, fields, node))
+    if isinstance(value, list) and node is not None and not is_leaf(node, value):
+        return _kept_items(value, fields, node)
+    return type(value)() if isinstance(value, (dict, list)) else value
+
+
+def _kept_fields(value: dict[str, Any], fields: FieldSet, node: Node) -> Iterator[tuple[str, Any]]:
+    for key, below in value.items():
+        gone = fields.get(f"f:{key}")
+        if gone is None:
+            yield key, below
+        elif not is_member(gone):
+            field = child(node, key)
+            rest = remove(below, gone, field)
+            if rest or not _vanishes(node, field):
+                yield key, rest
+
+
+def _vanishes(node: Node, field: Node) -> bool:
+    return node is not None and bool(node.definition) and field is not None and field.kind in ("array", "map")
+
+
+def _kept_items(value: list[Any], fields: FieldSet, node: SchemaNode) -> list[Any]:
+    result = []
+    for item in value:
+        gone = fields.get(element_of(node, item))
+        if gone is None:
+            result.append(item)
+        elif not is_member(gone):
+            result.append(remove(item, gone, node.items))
+    return result
+
+
+def with_named_parents(fields: FieldSet, node: Node) -> FieldSet:
+    """The set, and every declared field that has members below it."""
+    result: FieldSet = {}
+    for element, below in fields.items():
+        if not below:
+            result[element] = below
+            continue
+        name = element[2:]
+        declared = element.startswith("f:") and _is_declared(node, name)
+        if element.startswith("f:"):
+            inner = child(node, name)
+        else:
+            inner = node.items if node is not None and element.startswith("k:") else None
+        found = with_named_parents(below, inner)
+        result[element] = {MEMBER: LEAF, **found} if declared and MEMBER not in found else found
+    return result
+
+
+# --- checking a configuration
+
+
+def check(value: Any, node: Node, path: str = "") -> list[str]:
+    """Why a configuration does not fit the schema, each with its path; [] if it does."""
+    if value is None or node is None or node.kind == "any":
+        return []
+    if node.kind in ("object", "map"):
+        return _check_map(value, node, path)
+    if node.kind == "array":
+        return _check_list(value, node, path)
+    return [f"{path}: {problem}"] if (problem := _wrong_scalar(value, node)) else []
+
+
+def _check_map(value: Any, node: SchemaNode, path: str) -> list[str]:
+    if not isinstance(value, dict):
+        return [f"{path}: expected map, got {_go(value)}"]
+    errors: list[str] = []
+    for key, below in value.items():
+        if node.kind == "object" and key not in node.properties and not node.unknown and node.properties:
+            errors.append(f"{path}.{key}: field not declared in schema")
+        else:
+            errors += check(below, child(node, key), f"{path}.{key}")
+    return errors
+
+
+def _check_list(value: Any, node: SchemaNode, path: str) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{path}: expected list, got {_go(value)}"]
+    errors: list[str] = []
+    seen: set[str] = set()
+    for i, item in enumerate(value):
+        where = f"[{i}]"
+        if node.list_type != "atomic":
+            try:
+                element = element_of(node, item)
+            except ValueError as e:
+                return [*errors, f"{path}: element {i}: {e}"]
+            where = path_text((element,))
+            if element in seen:
+                errors.append(f"{path}: duplicate entries for key {where}")
+            seen.add(element)
+        errors += check(item, node.items, path + where)
+    return errors
+
+
+_GO_TYPES = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map[string]interface {}"}
+
+
+def _wrong_scalar(value: Any, node: SchemaNode) -> str:
+    if isinstance(value, (dict, list)):
+        return f"expected {'numeric (int or float)' if node.type in ('integer', 'number') else node.type}, got {_go(value)}"
+    if node.format in ("int-or-string", "quantity"):
+        return "" if not isinstance(value, bool) else "expected string, got true"
+    if node.type in ("integer", "number"):
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return "" if fits else f"expected numeric (int or float), got {_GO_TYPES[type(value)]}"
+    if node.type == "boolean":
+        return "" if isinstance(value, bool) else f"expected boolean, got &{{{_go(value)}}}"
+    if node.type == "string":
+        return "" if isinstance(value, str) else f"expected string, got &value.valueUnstructured{{Value:{_go(value)}}}"
+    return ""
+
+
+def _go(value: Any) -> str:
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{_go(value[k])}" for k in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(_go, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
