@@ -202,6 +202,7 @@ class WebSocket:
         self._decoder = Decoder(masked=server, max_frame=max_message)
         self._frames: list[Frame] = []
         self._parts: list[bytes] = []
+        self._size = 0
         self._opcode = 0
         self._sending = asyncio.Lock()
         self._close_sent = False
@@ -270,13 +271,15 @@ class WebSocket:
         if (frame.opcode == CONTINUATION) != bool(self._opcode):
             raise WebSocketError(PROTOCOL_ERROR, "fragments out of order")
         self._opcode = self._opcode or frame.opcode
-        self._parts.append(frame.data)
-        if sum(map(len, self._parts)) > self._max_message:
+        if frame.data:
+            self._parts.append(frame.data)
+            self._size += len(frame.data)
+        if self._size > self._max_message:
             raise WebSocketError(TOO_BIG, "a message is too big")
         if not frame.fin:
             return None
         data, text = b"".join(self._parts), self._opcode == TEXT
-        self._parts, self._opcode = [], 0
+        self._parts, self._size, self._opcode = [], 0, 0
         if text:
             _check_utf8(data)
         return Message(data, text)
