@@ -32,11 +32,8 @@ class Call:
 
     @property
     def namespace(self) -> str:
-        return self.info.namespace
-
-    @property
-    def name(self) -> str:
-        return self.info.name
+        """Where the object is stored; "" for cluster scope (a namespace's own path names it as a namespace too)."""
+        return self.info.namespace if self.served.gvr.namespaced else ""
 
     def accepted(self) -> Accepted:
         return negotiation.accepted(self.request)

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from skiff.api.errors import StatusError, status_error
+from skiff.api.errors import status_error
 from skiff.apiserver import negotiation
 from skiff.apiserver.authn.openid import CONFIGURATION_PATH, JWKS_PATH
 from skiff.apiserver.discovery import Discovery
+from skiff.apiserver.routes import method_not_allowed
 from skiff.wire.messages import Request, Response
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Paths:
                 raise status_error(404, "NotFound", "the server could not find the requested resource", {})
             return Response(404, dict(TEXT), b"404 page not found\n")
         if request.method not in ("GET", "HEAD"):
-            raise _get_only()
+            raise method_not_allowed()
         return await answer(request)
 
     async def _version(self, request: Request) -> Response:
@@ -97,7 +98,7 @@ class Paths:
         from skiff.apiserver import openapi
 
         if request.method not in ("GET", "HEAD"):
-            raise _get_only()
+            raise method_not_allowed()
         return await openapi.answer(self._server.registry, request, path)
 
     async def _health(self, request: Request) -> Response:
@@ -129,7 +130,3 @@ class Paths:
         if name == "watch-cache" and root == "readyz":
             return self._server.registry.hub.revision > 0
         return True
-
-
-def _get_only() -> StatusError:
-    return status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

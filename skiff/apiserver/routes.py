@@ -5,7 +5,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from skiff.api.errors import StatusError, method_not_supported, status_error
+from skiff.api.errors import StatusError, status_error
 from skiff.apiserver.call import Call
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Served
@@ -28,7 +28,7 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def find(served: Served | None, info: RequestInfo, method: str) -> Verb:
+def find(served: Served | None, info: RequestInfo) -> Verb:
     """The verb's function. Raises 404, 405."""
     if served is None or not _scoped(served, info):
         raise no_such_path()
@@ -37,7 +37,7 @@ def find(served: Served | None, info: RequestInfo, method: str) -> Verb:
     special = VIRTUAL.get((served.gvr.group, served.gvr.plural))
     verb = VERBS.get(info.verb) if special is None else special.get(info.verb)
     if verb is None or info.verb not in served.resource.verbs or not _placed(served, info):
-        raise method_not_allowed(served, info, method)
+        raise method_not_allowed()
     return verb
 
 
@@ -70,14 +70,12 @@ def _subresource(served: Served, info: RequestInfo) -> Verb:
     generic = GENERIC.get(info.subresource, {})
     if info.verb in found.verbs and info.verb in generic:
         return generic[info.verb]
-    raise method_not_allowed(served, info, info.verb)
+    raise method_not_allowed()
 
 
 def no_such_path() -> StatusError:
     return status_error(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def method_not_allowed(served: Served, info: RequestInfo, method: str) -> StatusError:
-    if info.verb and info.verb in VERBS:
-        return method_not_supported(served.gvr, info.verb)
+def method_not_allowed() -> StatusError:
     return status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

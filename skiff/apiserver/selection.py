@@ -86,7 +86,7 @@ def _slot(served: Served, namespace: str, name: str | None, fields: FieldSelecto
     for i in cache.indexed if served.native else ():
         value = fields.exact(cache.field_names[i])
         if value is not None:
-            return ("field", i, value), frozenset((cache.field_names[i],))
+            return ("field", i, value), frozenset()  # tested too: an event is filed under the old and the new value
     return (("space", namespace, None) if namespace else ALL), frozenset()
 
 

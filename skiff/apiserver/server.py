@@ -10,7 +10,7 @@ import logging
 import orjson
 
 from skiff import env
-from skiff.api.errors import StatusError, internal, status_error
+from skiff.api.errors import StatusError, internal
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.authn import Authentication, impersonation
@@ -115,7 +115,7 @@ class APIServer:
         if request.method not in ("GET", "HEAD"):
             env.cause.set(request.headers.get(CAUSE_HEADER) or env.cause.get() or env.uid())
         served = self.registry.find(info.group, info.version, info.resource)
-        verb = routes.find(served, info, request.method)
+        verb = routes.find(served, info)
         assert served is not None
         return await verb(Call(self, request, info, served, user, params))
 
@@ -147,13 +147,3 @@ def _refine(info: RequestInfo, params: dict[str, list[str]]) -> None:
 def error_response(error: StatusError) -> Response:
     headers = {"content-type": "application/json", "cache-control": "no-cache, private", **error.headers}
     return Response(error.code, headers, orjson.dumps(error.status))
-
-
-def text_not_found() -> Response:
-    """What a path outside of the API gets."""
-    headers = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
-    return Response(404, headers, b"404 page not found\n")
-
-
-def not_allowed() -> StatusError:
-    return status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

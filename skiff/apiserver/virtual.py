@@ -70,7 +70,7 @@ async def _self_access(call: Call, obj: Obj) -> Obj:
 
 
 async def _local_access(call: Call, obj: Obj) -> Obj:
-    return await reviews.local_subject_access_review(call.server.authorization, call.info.namespace, obj)
+    return await reviews.local_subject_access_review(call.server.authorization, call.namespace, obj)
 
 
 async def _self_rules(call: Call, obj: Obj) -> Obj:

@@ -65,6 +65,10 @@ class Api:
         """The first `count` events, then the watch is left."""
         response = await self.send("GET", url, **headers)
         assert response.status == 200, response.body
+        return await self.read(response, count)
+
+    async def read(self, response: Response, count: int) -> list[tuple[str, Any]]:
+        """The next `count` events of a watch, fewer if it ends."""
         return await read_events(response, count)
 
 
@@ -113,12 +117,3 @@ async def serve() -> AsyncIterator[Api]:
     finally:
         await server.close()
         await store.close()
-
-
-def config_map(name: str = "c", **data: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def pod(name: str = "p", **spec: Any) -> dict[str, Any]:
-    spec = {"containers": [{"name": "c", "image": "busybox"}], **spec}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}

@@ -34,7 +34,7 @@ async def create_unnamed(call: Call) -> Response:
 
 async def _bind(call: Call, name: str, binding: Obj, wanted: options.WriteOptions) -> None:
     namespace = binding["metadata"].get("namespace")
-    if namespace and namespace != call.info.namespace:
+    if namespace and namespace != call.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     _check(binding)
     attrs = call.attributes(
@@ -45,9 +45,7 @@ async def _bind(call: Call, name: str, binding: Obj, wanted: options.WriteOption
     pods = call.server.registry.served(PODS)
     assert pods is not None
     now = format_time(env.epoch())
-    await call.server.registry.amend(
-        pods, call.info.namespace, name, lambda pod: assign(pod, binding, now), wanted.dry_run
-    )
+    await call.server.registry.amend(pods, call.namespace, name, lambda pod: assign(pod, binding, now), wanted.dry_run)
 
 
 def _check(binding: Obj) -> None:

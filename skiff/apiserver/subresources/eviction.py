@@ -70,7 +70,7 @@ async def _evict(call: Call, deletion: DeleteOptions) -> Obj | None:
 
 
 async def _pod(call: Call) -> Obj:
-    entry = await call.server.registry.current(call.served, call.info.namespace, call.info.name)
+    entry = await call.server.registry.current(call.served, call.namespace, call.info.name)
     if entry is None:
         raise not_found(call.served.gvr, call.info.name)
     return call.served.load(entry)
@@ -94,7 +94,7 @@ def _budget_resource(call: Call) -> Served:
 async def _budgets(call: Call, pod: Obj) -> list[Obj]:
     cache = _budget_resource(call).cache
     await cache.fresh()
-    return [e.obj for e in cache.entries(call.info.namespace) if _covers(e.obj, pod)]
+    return [e.obj for e in cache.entries(call.namespace) if _covers(e.obj, pod)]
 
 
 def _covers(budget: Obj, pod: Obj) -> bool:
@@ -115,7 +115,7 @@ async def _spend(call: Call, pod: Obj, budget: Obj, dry_run: bool) -> bool:
     now = format_time(env.epoch())
     name = budget["metadata"]["name"]
     await call.server.registry.amend(
-        _budget_resource(call), call.info.namespace, name, lambda b: spend(b, call.info.name, now), dry_run
+        _budget_resource(call), call.namespace, name, lambda b: spend(b, call.info.name, now), dry_run
     )
     return True
 
@@ -199,7 +199,7 @@ async def _remove(call: Call, pod: Obj, deletion: DeleteOptions, pinned: bool) -
         )
 
     if not deletion.dry_run:
-        updated = await call.server.registry.amend(call.served, call.info.namespace, call.info.name, condemn, False)
+        updated = await call.server.registry.amend(call.served, call.namespace, call.info.name, condemn, False)
         if version is not None:
             deletion = replace(deletion, resource_version=updated["metadata"]["resourceVersion"])
-    await delete.erase(call, call.info.namespace, call.info.name, deletion)
+    await delete.erase(call, call.namespace, call.info.name, deletion)

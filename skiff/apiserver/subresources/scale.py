@@ -53,7 +53,7 @@ PART = updating.Part(_prepare, _check)
 
 async def get(call: Call) -> Response:
     registry = call.server.registry
-    entry = await registry.current(call.served, call.info.namespace, call.info.name)
+    entry = await registry.current(call.served, call.namespace, call.info.name)
     if entry is None:
         raise not_found(call.served.gvr, call.info.name)
     return call.answer_obj(to_scale(call.served.load(entry)))
@@ -107,7 +107,7 @@ async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions) 
 
 def _decoded(call: Call, data: Any, validation: str) -> Obj:
     scale = SCALE.decode(call, data, validation)
-    metadata.match_namespace(scale["metadata"], call.info.namespace)
+    metadata.match_namespace(scale["metadata"], call.namespace)
     metadata.check_name(scale["metadata"], call.info.name)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if replicas < 0:

@@ -18,4 +18,4 @@ async def create(call: Call) -> Response:
     )
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)
-    return call.answer_obj(await issuer.create(call.info.namespace, call.info.name, request), 201)
+    return call.answer_obj(await issuer.create(call.namespace, call.info.name, request), 201)

@@ -25,7 +25,7 @@ async def handle(call: Call) -> Response:
     obj = call.decode(data, wanted.field_validation, call.raw_json())
     meta = obj["metadata"]
     metadata.wipe_system_fields(meta)
-    metadata.match_namespace(meta, call.info.namespace)
+    metadata.match_namespace(meta, call.namespace)
     if meta.get("resourceVersion"):
         raise bad_request("resourceVersion should not be set on objects to be created")
     obj = fields.track(call, obj, None, wanted.field_manager)

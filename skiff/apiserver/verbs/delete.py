@@ -48,7 +48,7 @@ class Outcome:
 async def handle(call: Call) -> Response:
     wanted = read_options(call)
     call.accepted()
-    outcome = await erase(call, call.info.namespace if call.served.gvr.namespaced else "", call.info.name, wanted)
+    outcome = await erase(call, call.namespace, call.info.name, wanted)
     gvr = call.served.gvr
     if not outcome.gone or (not gvr.group and gvr.plural in RETURNS_OBJECT):
         return call.answer(outcome.data, 202 if not outcome.gone and wanted.orphan is False else 200)
@@ -102,7 +102,7 @@ async def _attempt(call: Call, entry: Entry, wanted: DeleteOptions) -> Outcome:
     await call.server.admission.validate(attrs)
     decided = plan(served, served.load(entry), wanted, env.epoch())
     obj = decided.obj
-    if decided.action == "keep":
+    if decided.action == "keep" or (decided.action == "update" and obj == old):
         return Outcome(served.data(entry), obj, False)
     if decided.action == "update":
         data = fields.encoded(served, obj) if wanted.dry_run else await registry.replace(served, entry, obj)

@@ -20,7 +20,7 @@ async def handle(call: Call) -> Response:
     wanted = delete.read_options(call)
     how = call.accepted()
     listing = options.list_options(call.params, False)
-    found = await collect(call.server.registry.store, call.served, call.info.namespace, call.info.name, listing)
+    found = await collect(call.server.registry.store, call.served, call.namespace, call.info.name, listing)
     attrs = call.attributes("DELETE", None, None, wanted.as_object(), dry_run=wanted.dry_run)
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)

@@ -14,7 +14,7 @@ async def handle(call: Call) -> Response:
     else:
         await cache.ready()
         await cache.hub.reach(options.revision(version))
-    entry = cache.get(call.info.namespace if call.served.gvr.namespaced else "", call.info.name)
+    entry = cache.get(call.namespace, call.info.name)
     if entry is None:
         raise not_found(call.served.gvr, call.info.name)
     return call.answer(call.served.data(entry))

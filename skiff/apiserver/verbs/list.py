@@ -49,7 +49,7 @@ class Listing:
 async def handle(call: Call) -> Response:
     wanted = options.list_options(call.params, False)
     how = call.accepted()
-    found = await collect(call.server.registry.store, call.served, call.info.namespace, call.info.name, wanted)
+    found = await collect(call.server.registry.store, call.served, call.namespace, call.info.name, wanted)
     if how.plain:
         body = encode(call.served, found)
         return call.warned(negotiation.respond(call.request, how, body))

@@ -100,7 +100,7 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> Callable[[Obj
         obj = call.decode(patched, validation if not seen else "Ignore")
         seen.append(old["metadata"]["resourceVersion"])
         meta = obj["metadata"]
-        metadata.match_namespace(meta, call.info.namespace if served.gvr.namespaced else "")
+        metadata.match_namespace(meta, call.namespace)
         update.check_name(call, meta)
         return obj
 

@@ -72,7 +72,7 @@ async def put(call: Call, part: Part) -> Response:
 def decoded(call: Call, data: Any, validation: str, raw: bytes = b"") -> Obj:
     obj = call.decode(data, validation, raw)
     meta = obj["metadata"]
-    metadata.match_namespace(meta, call.info.namespace if call.served.gvr.namespaced else "")
+    metadata.match_namespace(meta, call.namespace)
     check_name(call, meta)
     return obj
 
@@ -96,7 +96,7 @@ async def write(
 ) -> Written:
     """Raises 404, 409, 422 and what admission refuses. apply: ownership is tracked by `make` itself."""
     served, registry = call.served, call.server.registry
-    entry = await registry.current(served, call.info.namespace if served.gvr.namespaced else "", call.info.name)
+    entry = await registry.current(served, call.namespace, call.info.name)
     for _ in range(ATTEMPTS):
         if entry is None:
             if not create_missing:

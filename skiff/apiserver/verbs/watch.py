@@ -34,7 +34,7 @@ async def handle(call: Call) -> Response:
     how = call.accepted()
     served = call.served
     cache = served.cache
-    selection = select(served, call.info.namespace, call.info.name, wanted.labels, wanted.fields)
+    selection = select(served, call.namespace, call.info.name, wanted.labels, wanted.fields)
     revision = options.revision(wanted.resource_version)
     if wanted.resource_version in ("", "0") and wanted.send_initial_events is None:
         await cache.ready()
