@@ -48,7 +48,8 @@ def apply(
     now: str,
     reset: FieldSet | None = None,
 ) -> Obj:
-    """The object after the apply, with its managedFields; not defaulted. Nothing given is changed; parts are shared.
+    """The object after the apply, with its managedFields; to be decoded (which drops what became empty) and defaulted.
+    Nothing given is changed; parts are shared.
 
     `live`: the stored object, None if there is none. `applied`: what the client sent, decoded but not defaulted.
     `kind`: what the object must be (else the live one's). `reset`: fields that this endpoint does not let the client

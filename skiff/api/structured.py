@@ -307,8 +307,7 @@ def _merge_lists(live: list[Any], config: list[Any], node: SchemaNode) -> list[A
 
 
 def remove(value: Any, fields: FieldSet, node: Node) -> Any:
-    """The value without the members of `fields`. Containers that lose all they had stay, empty; only lists and maps of
-    built-in kinds go, as upstream does not encode empty ones."""
+    """The value without the members of `fields`. Containers that lose all they had stay, empty."""
     if isinstance(value, dict) and not is_leaf(node, value):
         return dict(_kept_fields(value, fields, node))
     if isinstance(value, list) and node is not None and not is_leaf(node, value):
@@ -322,14 +321,7 @@ def _kept_fields(value: dict[str, Any], fields: FieldSet, node: Node) -> Iterato
         if gone is None:
             yield key, below
         elif not is_member(gone):
-            field = child(node, key)
-            rest = remove(below, gone, field)
-            if rest or not _vanishes(node, field):
-                yield key, rest
-
-
-def _vanishes(node: Node, field: Node) -> bool:
-    return node is not None and bool(node.definition) and field is not None and field.kind in ("array", "map")
+            yield key, remove(below, gone, child(node, key))
 
 
 def _kept_items(value: list[Any], fields: FieldSet, node: SchemaNode) -> list[Any]:

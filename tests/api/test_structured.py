@@ -134,11 +134,10 @@ def test_remove():
     assert remove(obj, gone, CUSTOM) == spec(free={"b": "2"}, map=[{"k": "x"}, {"k": "y"}], set=["b"])
 
 
-def test_an_emptied_map_of_a_built_in_kind_goes():
-    gone = {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:securityContext": {"f:runAsUser": {}}}}
-    obj = {"metadata": {"labels": {"a": "1"}}, "spec": {"securityContext": {"runAsUser": 1}}}
-    assert remove(obj, gone, POD) == {"metadata": {}, "spec": {"securityContext": {}}}
-    assert remove(spec(free={"a": "1"}), {"f:spec": {"f:free": {"f:a": {}}}}, CUSTOM) == spec(free={})
+def test_an_emptied_container_stays():
+    gone = {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:volumes": {'k:{"name":"v"}': {}}}}
+    obj = {"metadata": {"labels": {"a": "1"}}, "spec": {"volumes": [{"name": "v"}]}}
+    assert remove(obj, gone, POD) == {"metadata": {"labels": {}}, "spec": {"volumes": []}}
 
 
 @pytest.mark.parametrize(
