@@ -8,8 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-
-from conftest import Kube, until
+from kube import Kube, until
 
 APP = """
 apiVersion: apps/v1
