@@ -15,8 +15,10 @@ from skiff.client.rest import Client
 from skiff.kubelet import node as node_objects
 from skiff.kubelet.backoff import Backoff
 from skiff.kubelet.host import Host, Machine
+from skiff.kubelet.imagegarbage import ImageGarbage
 from skiff.kubelet.imagepuller import ImagePuller
 from skiff.kubelet.lifecycle import Hooks
+from skiff.kubelet.logfiles import LogRotation
 from skiff.kubelet.netfiles import parse_resolv_conf
 from skiff.kubelet.nodestatus import NodeStatus
 from skiff.kubelet.objects import ApiObjects
@@ -27,8 +29,10 @@ from skiff.kubelet.podmanager import PodManager
 from skiff.kubelet.pressure import Pressure
 from skiff.kubelet.prober import Prober
 from skiff.kubelet.runtime import Runtime
+from skiff.kubelet.staticpods import StaticPods
 from skiff.kubelet.statusmanager import StatusManager
 from skiff.kubelet.volumes.manager import VolumeManager
+from skiff.wire.messages import Handler
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Kubelet:
         self.pods: PodManager | None = None
         self.parts: Parts | None = None
         self.nodes: NodeStatus | None = None
+        self.assembled = asyncio.Event()
         self.ready = asyncio.Event()
         """Set when the node is registered and the pods' workers run."""
         self._own_informers = informers is None
@@ -95,6 +100,7 @@ class Kubelet:
         pressure.changed = nodes.look
         self.parts = self._parts(tasks, machine, info.name, cache, pods, services, await self._node_files())
         pods.begin(self.parts)
+        self.assembled.set()
         if self._own_informers:
             tasks.create_task(self._informers.run(), name="informers")
         tasks.create_task(cache.run(), name="pod cache")
@@ -106,7 +112,27 @@ class Kubelet:
         await pods.adopt(source)
         tasks.create_task(pressure.run(self.parts), name="eviction")
         tasks.create_task(pods.run(), name="pods")
+        if options.manifest_dir:
+            static = StaticPods(client=self.client, pods=pods, options=options, node_name=self.node_name)
+            tasks.create_task(static.run(), name="static pods")
+        if self.host.keeps_files:
+            garbage = ImageGarbage(images=self.runtime, host=self.host, pods=pods, options=options)
+            tasks.create_task(garbage.run(), name="image garbage")
+            rotation = LogRotation(cache=cache, runtime=self.runtime, options=options)
+            tasks.create_task(rotation.run(), name="log rotation")
         self.ready.set()
+
+    async def server_handler(self) -> Handler:
+        """The HTTP face (logs, exec, stats), once the kubelet has begun."""
+        from skiff.kubelet.access import Access
+        from skiff.kubelet.server import KubeletServer
+        from skiff.kubelet.stats import Stats
+
+        await self.assembled.wait()
+        assert self.pods is not None and self.parts is not None
+        access = Access(client=self.client, node_name=self.node_name)
+        stats = Stats(pods=self.pods, parts=self.parts)
+        return KubeletServer(pods=self.pods, parts=self.parts, access=access, stats=stats).handler
 
     async def _node_files(self) -> tuple[str, str]:
         """resolv.conf and /etc/hosts of the node."""

@@ -1,9 +1,17 @@
-"""The CRI log format: `2026-01-01T00:00:00.000000000Z stdout F text`, P for a part of a line. Reading, following, rotating.
+"""Container logs: `2026-01-01T00:00:00.000000000Z stdout F text`, P instead of F for a part of a line. Reading, following.
 
-Parsing is pure. Source: CRI, "Logging"; api.proto names the tags.
+Parsing and selecting are pure; `read` yields what a client asked for and follows rotation. Source: CRI, "Logging";
+api.proto names the tags.
 """
 
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+
+BLOCK = 64 << 10
+LINE_LIMIT = 1 << 20
+FOLLOW_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +21,19 @@ class Line:
     time: bytes
     stream: bytes
     text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """As PodLogOptions. tail: -1 for all lines; limit: -1 for no limit; since: RFC 3339 text in UTC, b"" for all;
+    stream: b"stdout", b"stderr" or b"" for both."""
+
+    follow: bool = False
+    timestamps: bool = False
+    tail: int = -1
+    limit: int = -1
+    since: bytes = b""
+    stream: bytes = b""
 
 
 def parse(raw: bytes) -> Line | None:
@@ -28,3 +49,113 @@ def parse(raw: bytes) -> Line | None:
 def plain(data: bytes) -> bytes:
     """The text of whole log lines; a torn first line is left out."""
     return b"".join(line.text for line in map(parse, data.splitlines(keepends=True)) if line is not None)
+
+
+class Selector:
+    """Turns raw lines into output: filters by time and stream, puts time stamps before whole lines, stops at the limit."""
+
+    def __init__(self, options: LogOptions):
+        self._options = options
+        self._left = options.limit
+        self._fresh = True
+        self.full = False
+
+    def add(self, raw: bytes) -> bytes:
+        o = self._options
+        line = parse(raw)
+        if line is None or self.full:
+            return b""
+        if (o.since and _before(line.time, o.since)) or (o.stream and line.stream != o.stream):
+            return b""
+        out = line.time + b" " + line.text if o.timestamps and self._fresh else line.text
+        self._fresh = out.endswith(b"\n")
+        if self._left >= 0:
+            out = out[: self._left]
+            self._left -= len(out)
+            self.full = self._left <= 0
+        return out
+
+
+def _before(time: bytes, since: bytes) -> bool:
+    """Both in UTC with Z: compared as text once the fractions are equally long."""
+    return _padded(time) < _padded(since)
+
+
+def _padded(time: bytes) -> bytes:
+    whole, _, fraction = time.rstrip(b"Z").partition(b".")
+    return whole + b"." + fraction.ljust(9, b"0")
+
+
+def tail_offset(path: str, lines: int) -> int:
+    """Where the last `lines` lines of a file begin."""
+    with open(path, "rb") as f:
+        end = f.seek(0, os.SEEK_END)
+        if lines <= 0:
+            return end
+        at, found = end, 0
+        while at > 0:
+            start = max(0, at - BLOCK)
+            f.seek(start)
+            block = f.read(at - start)
+            cut = len(block)
+            while (cut := block.rfind(b"\n", 0, cut)) >= 0:
+                if start + cut + 1 < end:
+                    found += 1
+                    if found == lines:
+                        return start + cut + 1
+            at = start
+    return 0
+
+
+class _Follower:
+    """Reads on from where it was, into the next file when the log has been rotated."""
+
+    def __init__(self, path: str, offset: int):
+        self._path = path
+        self._file = open(path, "rb")  # noqa: SIM115 - lives as long as the reader
+        self._file.seek(offset)
+        self._rest = b""
+
+    def lines(self) -> list[bytes]:
+        """Whole lines that have come; [] at the end of what there is."""
+        data = self._rest + self._file.read(BLOCK)
+        whole, _, self._rest = data.rpartition(b"\n")
+        if len(self._rest) > LINE_LIMIT:
+            whole, self._rest = data, b""
+        return whole.splitlines(keepends=True) if whole else []
+
+    def rotated(self) -> bool:
+        """Moves on to a new file at the path, if there is one."""
+        try:
+            if os.stat(self._path).st_ino == os.fstat(self._file.fileno()).st_ino:
+                return False
+            following = open(self._path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            return False
+        self._file.close()
+        self._file = following
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+
+
+async def read(path: str, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """The log from a file. Following ends when the container does not run any more. Raises FileNotFoundError."""
+    selector = Selector(options)
+    follower = _Follower(path, tail_offset(path, options.tail) if options.tail >= 0 else 0)
+    try:
+        while not selector.full:
+            alive = options.follow and running()
+            lines = follower.lines()
+            if lines:
+                out = b"".join(map(selector.add, lines))
+                if out:
+                    yield out
+                await asyncio.sleep(0)
+            elif not follower.rotated():
+                if not alive:
+                    return
+                await asyncio.sleep(FOLLOW_S)
+    finally:
+        follower.close()

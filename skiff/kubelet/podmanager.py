@@ -68,6 +68,14 @@ class PodManager:
             return found if own else None
         return found if found is not None and found["metadata"]["uid"] == meta["uid"] else None
 
+    def mirrors(self) -> list[Obj]:
+        """The API's mirrors of this node's static pods."""
+        return [p for p in self._source.items() if is_mirror(p)] if self._source is not None else []
+
+    def node(self) -> Obj | None:
+        """This node's object as last seen."""
+        return self._parts.node() if self._parts is not None else None
+
     # Wakers
 
     def wake(self, uid: str) -> None:
