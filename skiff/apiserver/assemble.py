@@ -1,35 +1,78 @@
-"""Puts an API server together: a store, the resources, and the chains of access control.
+"""Gives an API server the parts that need the server itself: its own client, and the admission plugins over both.
 
-Admission plugins and authorizers read the cluster through `Registry.lookup`, so the registry is made first.
+server = APIServer(Registry(store, RESOURCES), authentication=..., authorization=..., admission=Chain([]))
+admit(server, service_cidrs=["10.96.0.0/12"])
+await server.start()
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from skiff.api.resources import Resource
-from skiff.api.resources.builtin import RESOURCES
-from skiff.apiserver.admission import Chain, Plugin
-from skiff.apiserver.authn import Authentication, Authenticator
-from skiff.apiserver.authz import Authorization, Authorizer
-from skiff.apiserver.lookup import Lookup
-from skiff.apiserver.registry import Registry
+from skiff.api.gvr import (
+    LIMITRANGES,
+    NAMESPACES,
+    PRIORITYCLASSES,
+    RESOURCEQUOTAS,
+    RUNTIMECLASSES,
+    SERVICEACCOUNTS,
+    STORAGECLASSES,
+)
+from skiff.api.types import GVR
+from skiff.apiserver.admission import Chain
+from skiff.apiserver.admission.builtin import plugins
+from skiff.apiserver.allocators import ServiceAllocators
+from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.server import APIServer
-from skiff.store import Store
+from skiff.client.inprocess import InProcess
+from skiff.client.rest import Client
+from skiff.wire.messages import UserInfo
+
+LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
+INGRESSCLASSES = GVR("networking.k8s.io", "v1", "ingressclasses", "IngressClass", False)
+
+READ_BY_PLUGINS = (
+    NAMESPACES,
+    LIMITRANGES,
+    RESOURCEQUOTAS,
+    SERVICEACCOUNTS,
+    PRIORITYCLASSES,
+    STORAGECLASSES,
+    RUNTIMECLASSES,
+    INGRESSCLASSES,
+)
+"""What plugins look up without waiting; these caches are filled before the first request."""
 
 
-def assemble(
-    store: Store,
+def client_of(server: APIServer) -> Client:
+    """The server's own client: it asks itself, with every right."""
+    return Client(InProcess(server.handler, LOOPBACK), user_agent="kube-apiserver")
+
+
+def admit(
+    server: APIServer,
     *,
-    resources: Sequence[Resource] = RESOURCES,
-    authenticators: Callable[[Lookup], Sequence[Authenticator]],
-    authorizers: Callable[[Lookup], Sequence[Authorizer]],
-    plugins: Callable[[Lookup], Sequence[Plugin]],
-    anonymous: bool = True,
-) -> APIServer:
-    """Each chain is made from the lookup that it reads through. Nothing runs yet: see APIServer.start."""
-    registry = Registry(store, resources)
-    return APIServer(
-        registry,
-        authentication=Authentication(authenticators(registry.lookup), anonymous=anonymous),
-        authorization=Authorization(authorizers(registry.lookup)),
-        admission=Chain(plugins(registry.lookup)),
+    service_cidrs: Sequence[str],
+    node_ports: tuple[int, int] = (30000, 32767),
+    escalation: bool = False,
+    enable: Sequence[str] = (),
+    disable: Sequence[str] = (),
+) -> None:
+    """Before `start`: the built-in admission plugins. escalation: nobody grants more than he has (with RBAC).
+    Raises ValueError for an unknown plugin."""
+    registry = server.registry
+    guard = None
+    if escalation and server.identity.rbac is not None:
+        guard = Escalation(server.identity.rbac, server.authorization)
+    server.admission = Chain(
+        plugins(
+            registry.lookup,
+            client=client_of(server),
+            allocators=ServiceAllocators(registry.lookup, service_cidrs=service_cidrs, node_ports=node_ports),
+            escalation=guard,
+            enable=enable,
+            disable=disable,
+        )
     )
+    for gvr in READ_BY_PLUGINS:
+        served = registry.served(gvr)
+        if served is not None:
+            registry.want(served.cache)

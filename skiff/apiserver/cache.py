@@ -156,7 +156,8 @@ class WatchCache:
         self._loading: asyncio.Task[None] | None = None
         self._clear()
         self.fanout = Fanout(self.indexed)
-        self.subscribers: list[Callable[[Entry | None, Entry | None], None]] = []
+        self.subscribers: list[Callable[[Obj | None, Obj | None], None]] = []
+        self._known: dict[tuple[str, str], Entry] = {}
 
     def _clear(self) -> None:
         self.revision = 0
@@ -208,12 +209,13 @@ class WatchCache:
         early, self._early = self._early, []
         for event in early:
             self.apply(event)
-        for handler in self.subscribers:
-            for entry in self.entries():
-                handler(None, entry)
+        if self.subscribers:
+            self._tell_all()
 
     def reset(self) -> None:
         """Forget everything; the next reader loads again. Watchers end and resume or list anew."""
+        if self.subscribers and self.loaded:
+            self._known = {(e.namespace, e.name): e for e in self.entries()}
         self.loaded = False
         self._clear()
         self.fanout.close()
@@ -243,8 +245,25 @@ class WatchCache:
         change = Change(record.revision, old, new, env.epoch())
         self._remember(change)
         self.fanout.offer(change)
+        if self.subscribers:
+            self._tell(old, new)
+
+    def _tell(self, old: Entry | None, new: Entry | None) -> None:
+        """Subscribers share one decoded object, which is not kept."""
+        before = old.decode() if old is not None else None
+        after = new.decode() if new is not None else None
         for handler in self.subscribers:
-            handler(old, new)
+            handler(before, after)
+
+    def _tell_all(self) -> None:
+        """What there is after loading; after a reload, how it differs from what the subscribers know."""
+        known, self._known = self._known, {}
+        for entry in self.entries():
+            old = known.pop((entry.namespace, entry.name), None)
+            if old is None or old.revision != entry.revision:
+                self._tell(old, entry)
+        for gone in known.values():
+            self._tell(gone, None)
 
     def _entry_of(self, record: Record) -> Entry:
         return self.codec.entry(record.key, record.value, record.revision)

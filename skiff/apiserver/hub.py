@@ -97,6 +97,8 @@ class Hub:
         self._attached.clear()
         for cache in self._caches.values():
             cache.reset()
+            if cache.subscribers:
+                self.spawn(cache.ready(), f"load {cache.codec.prefix}")
         self.revision = revision
         self._release()
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skiff.apiserver.admission import Chain
+from skiff.apiserver.assemble import admit, client_of
 from skiff.apiserver.authn import Authentication, Authenticator
 from skiff.apiserver.authn.bearer import Bearer, TokenAuthenticator
 from skiff.apiserver.authn.jwt import KeySet, Signer
@@ -24,17 +25,12 @@ from skiff.apiserver.bootstrap import Addresses, Bootstrap
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.server import APIServer
 from skiff.apiserver.virtual import Identity
-from skiff.client.inprocess import InProcess
-from skiff.client.rest import Client
 from skiff.store import Store
 from skiff.store.open import open_store
-from skiff.wire.messages import UserInfo
 from skiff.wire.server import Server, serve
 from skiff.wire.tls import server_context
 
 log = logging.getLogger(__name__)
-
-LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -113,11 +109,6 @@ def _store_url(args: argparse.Namespace) -> str:
     raise ValueError("one of --store and --etcd-servers is needed")
 
 
-def client_of(server: APIServer) -> Client:
-    """The server's own client: it asks itself, with every right."""
-    return Client(InProcess(server.handler, LOOPBACK), user_agent="kube-apiserver")
-
-
 def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]:
     """The assembled server, not yet started."""
     from skiff.api.resources.builtin import RESOURCES
@@ -132,6 +123,15 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
         identity=identity,
     )
     server.admission = _admission(args, server, identity)
+    first, _, last = args.service_node_port_range.partition("-")
+    admit(
+        server,
+        service_cidrs=args.service_cluster_ip_range.split(","),
+        node_ports=(int(first), int(last)),
+        escalation="RBAC" in args.authorization_mode,
+        enable=_names(args.enable_admission_plugins),
+        disable=_names(args.disable_admission_plugins),
+    )
     return server, Bootstrap(client_of(server), registry.lookup, _addresses(args))
 
 
@@ -153,6 +153,10 @@ def _admission(args: argparse.Namespace, server: APIServer, identity: Identity) 
             disable=[n for n in args.disable_admission_plugins.split(",") if n],
         )
     )
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _addresses(args: argparse.Namespace) -> Addresses:

@@ -1,63 +1,56 @@
-"""/openapi/v2 and /openapi/v3 over HTTP: content types, entity tags, and addresses that never change their content.
+"""/openapi/v2 and /openapi/v3 over HTTP: content types, entity tags, compression. The documents are skiff.api.openapi's."""
 
-The documents come from `skiff.api.openapi`; they are compressed there already and are sent as they are to whoever takes
-gzip. Source: kube-openapi pkg/handler, pkg/handler3.
-"""
+import gzip
 
-from weakref import WeakKeyDictionary
-
+from skiff.api.errors import not_acceptable, status_error
 from skiff.api.openapi import Document, OpenAPI
-from skiff.api.resources import Resource
+from skiff.apiserver import negotiation
 from skiff.apiserver.registry import Registry
 from skiff.wire.messages import Request, Response
 
-PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-PROTOBUF_ANSWER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-JSON = "application/json"
-FOREVER = "public, immutable"
-
-_documents: WeakKeyDictionary[Registry, OpenAPI] = WeakKeyDictionary()
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_PROTOBUF_OLD = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+FOREVER = "public, max-age=31536000"
 
 
-def _of(registry: Registry) -> OpenAPI:
-    """The documents of a server, kept as long as its registry."""
-    found = _documents.get(registry)
-    if found is None:
-        table = registry.table
+class Documents:
+    """`answer` gives the response for a path below /openapi."""
 
-        def resources() -> list[Resource]:
-            return [served.resource for plurals in table.values() for served in plurals.values()]
+    def __init__(self, registry: Registry):
+        self._openapi = OpenAPI(registry.resources, registry.definitions)
 
-        found = _documents[registry] = OpenAPI(resources)
-    return found
+    async def answer(self, request: Request, path: str) -> Response:
+        """Raises 404, 406."""
+        if path == "/openapi/v2":
+            return self._v2(request)
+        if path == "/openapi/v3":
+            headers = {"content-type": negotiation.JSON, "cache-control": "no-cache, private"}
+            return Response(200, headers, self._openapi.index())
+        document = self._openapi.v3(path.removeprefix("/openapi/v3/")) if path.startswith("/openapi/v3/") else None
+        if document is None:
+            raise status_error(404, "NotFound", "the server could not find the requested resource", {})
+        response = _sent(request, document, negotiation.JSON)
+        if "hash=" in request.query_string:
+            response.headers["cache-control"] = FOREVER
+        return response
 
-
-async def answer(registry: Registry, request: Request, path: str) -> Response:
-    """A GET or HEAD below /openapi/."""
-    documents = _of(registry)
-    if path == "/openapi/v2":
-        protobuf = PROTOBUF in request.headers.get("accept", "")
-        return _send(request, documents.v2(protobuf=protobuf), PROTOBUF_ANSWER if protobuf else JSON)
-    if path == "/openapi/v3":
-        return Response(200, {"content-type": JSON}, documents.index())
-    name = path.removeprefix("/openapi/v3/")
-    document = documents.v3(name) if name != path else None
-    if document is None:
-        return Response(404, {"content-type": "text/plain; charset=utf-8"}, b"404 page not found\n")
-    asked = request.query().get("hash", [""])[0]
-    if asked and asked != document.etag:
-        return Response(301, {"location": f"{path}?hash={document.etag}"})
-    response = _send(request, document, JSON)
-    if asked:
-        response.headers["cache-control"] = FOREVER
-    return response
+    def _v2(self, request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        for media, _ in negotiation.clauses(accept) if accept else [(negotiation.JSON, {})]:
+            if media in (V2_PROTOBUF, V2_PROTOBUF_OLD):
+                return _sent(request, self._openapi.v2(protobuf=True), V2_PROTOBUF_OLD)
+            if media in (negotiation.JSON, "*/*", "application/*"):
+                return _sent(request, self._openapi.v2(protobuf=False), negotiation.JSON)
+        raise not_acceptable(f"only the following media types are accepted: {negotiation.JSON}, {V2_PROTOBUF}")
 
 
-def _send(request: Request, document: Document, content_type: str) -> Response:
-    headers = {"content-type": content_type, "etag": f'"{document.etag}"', "vary": "Accept"}
-    if document.etag in request.headers.get("if-none-match", ""):
+def _sent(request: Request, document: Document, media: str) -> Response:
+    """The document, or that the client has it already. It is kept compressed, which most clients can read."""
+    etag = f'"{document.etag}"'
+    headers = {"etag": etag, "vary": "Accept-Encoding, Accept", "cache-control": "no-cache, private"}
+    if request.headers.get("if-none-match", "") == etag:
         return Response(304, headers)
+    headers["content-type"] = media
     if "gzip" in request.headers.get("accept-encoding", ""):
-        headers["content-encoding"] = "gzip"
-        return Response(200, headers, document.gzipped)
-    return Response(200, headers, document.plain())
+        return Response(200, {**headers, "content-encoding": "gzip"}, document.gzipped)
+    return Response(200, headers, gzip.decompress(document.gzipped))

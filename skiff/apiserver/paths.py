@@ -11,6 +11,7 @@ from skiff.apiserver.routes import method_not_allowed
 from skiff.wire.messages import Request, Response
 
 if TYPE_CHECKING:
+    from skiff.apiserver.openapi import Documents
     from skiff.apiserver.server import APIServer
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -46,6 +47,7 @@ class Paths:
         self._server = server
         self.discovery = Discovery(server.registry)
         self.booted = True
+        self._documents: Documents | None = None
         self._exact: dict[str, Answer] = {
             "/": self._index,
             "/version": self._version,
@@ -95,11 +97,13 @@ class Paths:
         return negotiation.respond(request, how, negotiation.dump({"paths": sorted(names)}, how))
 
     async def _openapi(self, request: Request, path: str) -> Response:
-        from skiff.apiserver import openapi
-
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
-        return await openapi.answer(self._server.registry, request, path)
+        if self._documents is None:
+            from skiff.apiserver.openapi import Documents
+
+            self._documents = Documents(self._server.registry)
+        return await self._documents.answer(request, path)
 
     async def _health(self, request: Request) -> Response:
         root, _, one = request.path.strip("/").partition("/")

@@ -5,7 +5,8 @@ control and admission read the cluster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 
@@ -35,6 +36,7 @@ class Registry:
         self.hub = Hub(store, self.spawn)
         self.table: dict[tuple[str, str], dict[str, Served]] = {}
         self.generation = 0
+        self.extra_definitions: dict[str, Mapping[str, Any]] = {}
         self._wanted: list[WatchCache] = []
         self._started = False
         listed = list(resources)
@@ -99,6 +101,13 @@ class Registry:
 
     def served(self, gvr: GVR) -> Served | None:
         return self.find(gvr.group, gvr.version, gvr.plural)
+
+    def resources(self) -> list[Resource]:
+        return [s.resource for plurals in self.table.values() for s in plurals.values()]
+
+    def definitions(self) -> Mapping[str, Mapping[str, Any]]:
+        """OpenAPI definitions of what is not built in, by the names that the records give."""
+        return self.extra_definitions
 
     # --- reading and writing
 
@@ -193,16 +202,13 @@ class CacheLookup:
         if served is None:
             return None
         entry = await self._registry.current(served, namespace, name)
-        return entry.obj if entry is not None else None
+        return entry.decode() if entry is not None else None
 
     def subscribe(self, gvr: GVR, handler: OnChange) -> None:
         cache = self._cache(gvr)
         if cache is None:
             return
 
-        def tell(old: Entry | None, new: Entry | None) -> None:
-            handler(old.obj if old is not None else None, new.obj if new is not None else None)
-
         for entry in cache.entries() if cache.loaded else ():
-            tell(None, entry)
-        cache.subscribers.append(tell)
+            handler(None, entry.decode())
+        cache.subscribers.append(handler)

@@ -79,7 +79,7 @@ async def _insert(call: Call, obj: Obj, dry_run: bool) -> bytes:
         meta = obj["metadata"]
         if await registry.current(served, meta.get("namespace", ""), meta["name"]) is not None:
             raise already_exists(served.gvr, meta["name"])
-        return fields.unversioned(served, obj)
+        return fields.encoded(served, obj)
     data, _ = await registry.insert(served, obj)
     return data
 
