@@ -4,21 +4,29 @@ The whole request path is the same as over HTTPS, minus TLS and authentication: 
 nothing is shared between the two sides, and watches stream.
 """
 
+import asyncio
+
 from skiff import env
 from skiff.wire.messages import Handler, Request, Response, UserInfo
 
 
 class InProcess:
-    """A skiff.client.rest.Transport. After `close` every request fails as if the server were gone."""
+    """A skiff.client.rest.Transport. After `close` every request fails as if the server were gone.
 
-    def __init__(self, handler: Handler, user: UserInfo):
+    latency_s: on average, how long a request takes to arrive (0: none); drawn from skiff.env, so that with a virtual
+    clock requests overtake each other as they do in a network."""
+
+    def __init__(self, handler: Handler, user: UserInfo, *, latency_s: float = 0):
         self._handler = handler
         self._user = user
+        self._latency_s = latency_s
         self._closed = False
 
     async def send(self, request: Request) -> Response:
         if self._closed:
             raise ConnectionError("the in-process connection is closed")
+        if self._latency_s:
+            await asyncio.sleep(self._latency_s * env.rng().uniform(0.5, 1.5))
         request.user = self._user
         caused_by = env.cause.get()
         try:

@@ -16,8 +16,8 @@ from inspect import isawaitable
 from typing import Any, Self
 
 from skiff import env
-from skiff.api.gvr import PODS
-from skiff.api.meta import is_pod_ready
+from skiff.api.gvr import NODES, PODS
+from skiff.api.meta import is_condition_true, is_pod_ready
 from skiff.api.resources.builtin import RESOURCES
 from skiff.api.selectors import parse
 from skiff.api.types import GVR, Obj
@@ -47,6 +47,9 @@ MANAGER = UserInfo("system:kube-controller-manager", ("system:authenticated",))
 SCHEDULER = UserInfo("system:kube-scheduler", ("system:authenticated",))
 POD_NETWORK = "10.244.0.0/16"
 API_ADDRESS = Addresses("10.96.0.1", "10.0.0.250", 6443)
+
+LATENCY_S = 0.001
+"""Of a request. Without any, components that undo each other's work would do so for ever at one instant."""
 
 HEARTBEATS = ("/leases/", "/events/", "/nodes/")
 """Parts of keys whose writes do not count as something happening."""
@@ -141,12 +144,12 @@ class Cluster:
         self._informers = Informers(self.client)
         self._tasks["informers"] = self._group.create_task(self._informers.run(), name="the test's informers")
         self.pods = await self.informer(PODS)
+        self.nodes_seen = await self.informer(NODES)
         if self._controllers:
             self._add("controller-manager", self._manager)
         if self._scheduler:
             self._add("scheduler", lambda: run_scheduler(self.client_for(SCHEDULER)))
-        for _ in range(self._first_nodes):
-            await self.add_node()
+        await asyncio.gather(*[self.add_node() for _ in range(self._first_nodes)])
 
     async def __aexit__(self, *failure: Any) -> None:
         await self._end()
@@ -195,7 +198,7 @@ class Cluster:
     # --- components
 
     def client_for(self, user: UserInfo) -> Client:
-        return Client(InProcess(self.api.handler, user), user_agent=user.name)
+        return Client(InProcess(self.api.handler, user, latency_s=LATENCY_S), user_agent=user.name)
 
     async def _manager(self) -> None:
         client = self.client_for(MANAGER)
@@ -219,7 +222,7 @@ class Cluster:
     async def add_node(
         self, name: str = "", *, cpu: int = 4, memory: int = 16 << 30, options: KubeletOptions | None = None
     ) -> SimulatedNode:
-        """Returns when the node is registered and its kubelet works."""
+        """Returns when the node is Ready and, if there are controllers, open for pods."""
         self._numbered += 1
         number = self._numbered
         node = SimulatedNode(
@@ -233,8 +236,12 @@ class Cluster:
         user = UserInfo(f"system:node:{node.name}", ("system:nodes", "system:authenticated"))
         self.nodes[node.name] = node
         self._add(node.name, lambda: node.run(self.client_for(user)))
-        await self.until(lambda: node.kubelet is not None and node.kubelet.ready.is_set())
+        await self.until(lambda: self._open(node.name))
         return node
+
+    def _open(self, name: str) -> bool:
+        found = self.nodes_seen.get("", name)
+        return found is not None and is_condition_true(found, "Ready") and not found["spec"].get("taints")
 
     # --- looking
 
