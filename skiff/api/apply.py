@@ -28,7 +28,7 @@ from skiff.api.managedfields import APPLY, UPDATE, Entry, fields_of, identity, n
 from skiff.api.structured import Node, check, compare, field_set, merge, remove, with_named_parents
 from skiff.api.types import Obj
 
-__all__ = ["apply", "track_update"]
+__all__ = ["apply", "check_fit", "track_update"]
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 KUBECTL = "kubectl"
@@ -57,8 +57,7 @@ def apply(
     that does not fit the schema.
     """
     _check_type(applied, api_version, kind or (live or {}).get("kind", ""))
-    if problems := check(applied, node):
-        raise _unfit(applied, problems)
+    check_fit(applied, node)
     request = _Request(live or {"metadata": {}}, applied, node, manager, subresource, api_version, now, reset)
     result = request.run(force)
     if manager == KUBECTL and _annotation(result):
@@ -79,13 +78,18 @@ def _check_type(applied: Obj, api_version: str, kind: str) -> None:
         raise bad_request("metadata.managedFields must be nil")
 
 
-def _unfit(applied: Obj, problems: list[str]) -> StatusError:
-    meta = applied.get("metadata") or {}
-    version = applied.get("apiVersion", "")
+def check_fit(applied: Obj, node: Node) -> None:
+    """Refuses a configuration with unknown fields, wrong types or double keys, with upstream's 500."""
+    problems = check(applied, node)
+    if not problems:
+        return
+    meta = applied.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    version = str(applied.get("apiVersion", ""))
     gvk = f"{version if '/' in version else '/' + version}, Kind={applied.get('kind', '')}"
     text = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
     where = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {gvk}"
-    return status_error(500, "", f"failed to create typed patch object ({where}): {text}")
+    raise status_error(500, "", f"failed to create typed patch object ({where}): {text}")
 
 
 class _Request:
@@ -127,7 +131,7 @@ class _Request:
         if self.reset:
             fields = managedfields.recursive_difference(fields, self.reset)
         merged = merge(self.live, self.applied, self.node)
-        if previous is not None:
+        if previous is not None and difference(fields_of(previous), fields):
             merged = self._prune(merged, fields_of(previous), [fields, *map(fields_of, others)])
         others = self._settle(others, merged, force)
         result = {**merged, "metadata": dict(merged["metadata"])}

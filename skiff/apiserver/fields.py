@@ -3,20 +3,24 @@
 Also the small encodings that writes share.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from skiff import env
 from skiff.api.apply import apply, track_update
-from skiff.api.decode import DecodeError
+from skiff.api.errors import bad_request
 from skiff.api.fieldset import LEAF, FieldSet
+from skiff.api.managedfields import keep_times_if_unchanged as keep_old_times
 from skiff.api.times import format_time
 from skiff.api.types import Obj
 from skiff.apiserver import metadata
 from skiff.apiserver.call import Call
 from skiff.apiserver.options import WriteOptions
 from skiff.apiserver.served import Served
+
+__all__ = ["applier", "encoded", "keep_old_times", "track"]
 
 _STATUS: FieldSet = {"f:status": LEAF}
 _ALL_BUT_STATUS: FieldSet = {"f:spec": LEAF}
@@ -44,20 +48,19 @@ def track(call: Call, new: Obj, old: Obj | None, manager: str) -> Obj:
     return new
 
 
-def applier(call: Call, patch: Any, wanted: WriteOptions) -> Any:
-    """Makes the new object of a server-side apply. Raises 400, 409."""
+def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | None], Awaitable[Obj]]:
+    """Makes the new object by applying a configuration to the current one; ownership is noted with it. Raises 400."""
     served = call.served
-    applied, warnings = _checked(served, patch, wanted.field_validation)
-    call.warnings += warnings
-    meta = applied.setdefault("metadata", {})
-    metadata.match_namespace(meta, call.namespace)
-    metadata.check_name(meta, call.info.name)
-    text = orjson.dumps(applied)
+    if not isinstance(patch, dict) or not isinstance(patch.get("metadata", {}), dict):
+        raise bad_request("error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}")
+    config: Obj = {**patch, "metadata": dict(patch.get("metadata") or {})}
+    metadata.match_namespace(config["metadata"], call.namespace)
+    metadata.check_name(config["metadata"], call.info.name)
 
     async def make(old: Obj | None) -> Obj:
         merged = apply(
             old,
-            orjson.loads(text),
+            config,
             served.node,
             manager=call.manager(wanted.field_manager),
             force=wanted.force,
@@ -67,38 +70,9 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Any:
             now=format_time(env.epoch()),
             reset=_reset(served, call.info.subresource),
         )
-        made = call.decode(orjson.loads(orjson.dumps(merged)), "Ignore")
-        if old is not None and not orjson.loads(text)["metadata"].get("resourceVersion"):
-            made["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return made
+        return call.decode(orjson.loads(orjson.dumps(merged)), "Ignore")
 
     return make
-
-
-def _checked(served: Served, patch: Any, validation: str) -> tuple[Obj, list[str]]:
-    """The applied configuration, its types checked but nothing defaulted."""
-    if not isinstance(patch, dict):
-        raise served.undecodable("the body is not an object", patch)
-    try:
-        return served.checker.check(patch, validation=validation)
-    except DecodeError as e:
-        raise served.undecodable(str(e), patch) from None
-
-
-def keep_old_times(new: Obj, old: Obj) -> None:
-    """A write that changes nothing but the times in managedFields changes nothing."""
-    entries, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
-    if entries == before or not entries or not before or len(entries) != len(before):
-        return
-    if _timeless(entries) != _timeless(before):
-        return
-    restored = {**new, "metadata": {**new["metadata"], "managedFields": before}}
-    if restored == old:
-        new["metadata"]["managedFields"] = before
-
-
-def _timeless(entries: list[Obj]) -> list[Obj]:
-    return [{k: v for k, v in e.items() if k != "time"} for e in entries]
 
 
 def encoded(served: Served, obj: Obj) -> bytes:
