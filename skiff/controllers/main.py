@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from skiff import env
-from skiff.client.controller import Controller, run_controllers
+from skiff.client.controller import run_controllers
 from skiff.client.informer import Informers
 from skiff.client.leader import LeaderElector
 from skiff.client.queue import WorkQueue

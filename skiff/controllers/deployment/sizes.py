@@ -33,7 +33,9 @@ def replicas(obj: Obj) -> int:
 
 
 def available(s: Obj) -> int:
-    return int(status(s).get("availableReplicas") or 0)
+    """Never more than its size: a set that was just made smaller still reports the pods that it is about to delete, and
+    to count on those would take away too many. (Upstream counts on them.)"""
+    return min(int(status(s).get("availableReplicas") or 0), replicas(s))
 
 
 def total(sets: Iterable[Obj]) -> int:
