@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import ipaddress
 import logging
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate
 from skiff.apiserver.authz import Authorization, Authorizer
 from skiff.apiserver.bootstrap import Addresses, Bootstrap
+from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.server import APIServer
 from skiff.apiserver.virtual import Identity
 from skiff.store import Store
 from skiff.store.open import open_store
 from skiff.wire.server import Server, serve
-from skiff.wire.tls import server_context
+from skiff.wire.tls import client_context, server_context
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +125,7 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
         identity=identity,
     )
     server.admission = _admission(args, server, identity)
+    server.backends = _backends(args, registry)
     first, _, last = args.service_node_port_range.partition("-")
     admit(
         server,
@@ -133,6 +136,17 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
         disable=_names(args.disable_admission_plugins),
     )
     return server, Bootstrap(client_of(server), registry.lookup, _addresses(args))
+
+
+def _backends(args: argparse.Namespace, registry: Registry) -> Backends:
+    def context(verify: bool) -> ssl.SSLContext:
+        ca = Path(args.kubelet_certificate_authority).read_text() if args.kubelet_certificate_authority else ""
+        made = client_context(ca_data=ca, verify=verify and bool(ca))
+        if args.kubelet_client_certificate:
+            made.load_cert_chain(args.kubelet_client_certificate, args.kubelet_client_key or None)
+        return made
+
+    return Backends(registry.lookup, kubelet_tls=context(True), kubelet_insecure=context(False))
 
 
 def _admission(args: argparse.Namespace, server: APIServer, identity: Identity) -> Chain:

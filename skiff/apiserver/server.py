@@ -16,6 +16,7 @@ from skiff.apiserver.admission import Chain
 from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
+from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.options import boolean, first
@@ -32,7 +33,8 @@ CAUSE_HEADER = "skiff-cause"
 
 
 class APIServer:
-    """authentication, authorization, admission: the chains of room access. They may be replaced before `start`."""
+    """authentication, authorization, admission: the chains of room access. They may be replaced before `start`.
+    backends: how nodes, pods and services are reached; None: this server reaches none."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class APIServer:
         self.authorization = authorization
         self.admission = admission
         self.identity = identity or Identity()
+        self.backends: Backends | None = None
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.paths = Paths(self)
@@ -71,6 +74,8 @@ class APIServer:
         self.closing = True
         for watcher in list(self.watchers):
             watcher.finish()
+        if self.backends is not None:
+            await self.backends.close()
         await self.registry.close()
 
     # --- the chain
