@@ -83,7 +83,7 @@ def test_a_status_apply_owns_only_status(api):
     "body, more, status, message",
     [
         pytest.param(config(), "", 422, "fieldManager: Required value: is required for apply patch", id="no manager"),
-        pytest.param(b"- 1", "?fieldManager=m", 400, "the body is not an object", id="a list"),
+        pytest.param(b"- 1", "?fieldManager=m", 400, "json: cannot unmarshal", id="a list"),
         pytest.param(b"a: [", "?fieldManager=m", 400, "", id="no YAML"),
         pytest.param({**config(), "kind": "Pod"}, "?fieldManager=m", 400, "invalid object type: /v1, Kind=Pod", id="another kind"),
         pytest.param({**config(), "x": 1}, "?fieldManager=m", 500, ".x: field not declared in schema", id="an unknown field"),
