@@ -19,6 +19,8 @@ from skiff.kubelet.runtime import Runtime, RuntimeFailure, RuntimeInfo
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
+UNREADY_SECONDS = 0.05
+"""The first wait before looking again at a node that is not ready (at start its network is about to come); it grows."""
 
 
 class NodeStatus:
@@ -96,10 +98,13 @@ class NodeStatus:
             tasks.create_task(self._keep_lease(), name="node lease")
 
     async def _keep_status(self) -> None:
+        unready = UNREADY_SECONDS
         while True:
             wait = self._options.status_seconds
             try:
                 await self.update()
+                unready = UNREADY_SECONDS if self._is_ready() else min(unready * 1.5, wait)
+                wait = wait if self._is_ready() else unready
             except (StatusError, ConnectionError, RuntimeFailure) as e:
                 log.warning("status of node %s not written: %s", self._name, e)
                 wait = 1.0
@@ -109,6 +114,10 @@ class NodeStatus:
             except TimeoutError:
                 pass  # the regular look
             self._look.clear()
+
+    def _is_ready(self) -> bool:
+        conditions = ((self.node or {}).get("status") or {}).get("conditions") or []
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     async def refresh(self) -> None:
         """Read the node again, if that is possible now."""
