@@ -24,8 +24,9 @@ from skiff.api.fieldset import (
     path_text,
     union,
 )
+from skiff.api.fit import check
 from skiff.api.managedfields import APPLY, UPDATE, Entry, fields_of, identity, new_entry, track_update, with_fields
-from skiff.api.structured import Node, check, compare, field_set, merge, remove, with_named_parents
+from skiff.api.structured import Node, compare, field_set, merge, remove, with_named_parents
 from skiff.api.types import Obj
 
 __all__ = ["apply", "check_fit", "track_update"]

@@ -5,6 +5,7 @@ from all others. Entries are never changed in place; those that stay the same ar
 Source: apimachinery pkg/util/managedfields.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,7 @@ def decode(entries: Iterable[Any]) -> list[Entry]:
             raise ValueError("apiVersion must not be empty")
         kind = entry.get("fieldsType", "")
         if kind != "FieldsV1":
-            problem = f"invalid fieldsType {fieldset._value_text(kind)}" if kind else "missing fieldsType"
+            problem = f"invalid fieldsType {json.dumps(kind)}" if kind else "missing fieldsType"
             raise ValueError(f"{problem} in managed fields entry {i}")
         found.append({**entry, "fieldsV1": fieldset.decode(entry.get("fieldsV1") or {})})
     return found

@@ -5,9 +5,10 @@ and the place in the cache's indexes that narrows it best.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skiff.api import selectors
+from skiff.api import fieldselectors, selectors
 from skiff.api.errors import bad_request
-from skiff.api.selectors import FieldSelector, Selector
+from skiff.api.fieldselectors import FieldSelector
+from skiff.api.selectors import Selector
 from skiff.apiserver.cache import Entry
 from skiff.apiserver.fanout import ALL, Slot
 from skiff.apiserver.served import Served
@@ -37,7 +38,7 @@ def select(served: Served, namespace: str, name: str, labels: str, fields: str) 
         return Selection(namespace, ("space", namespace, None) if namespace else ALL, None, False)
     try:
         by_label = selectors.parse(labels)
-        by_field = selectors.parse_fields(fields)
+        by_field = fieldselectors.parse(fields)
     except (selectors.SelectorError, RecursionError) as e:
         raise bad_request(str(e)) from None
     return _select(served, namespace, name, by_label, by_field)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from skiff.api import selectors
-from skiff.api.selectors import SelectorError, from_label_selector, parse, parse_fields
+from skiff.api import fieldselectors, selectors
+from skiff.api.selectors import SelectorError, from_label_selector, parse
 
 LABELS = {"app": "web", "tier": "front", "n": "5"}
 
@@ -140,7 +140,7 @@ def test_exact_value():
     ],
 )
 def test_field_matching(text, fields, expected):
-    assert parse_fields(text).matches(lambda f: fields.get(f, "")) is expected
+    assert fieldselectors.parse(text).matches(lambda f: fields.get(f, "")) is expected
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_field_matching(text, fields, expected):
 )
 def test_field_sentences(text, message):
     with pytest.raises(SelectorError) as raised:
-        parse_fields(text)
+        fieldselectors.parse(text)
     assert str(raised.value) == message
 
 
 def test_field_text_round_trip():
-    selector = parse_fields(r"b!=2,a==x\,y")
+    selector = fieldselectors.parse(r"b!=2,a==x\,y")
     assert str(selector) == r"a=x\,y,b!=2"
     assert selector.exact("a") == "x,y"
     assert selector.exact("b") is None

@@ -4,8 +4,9 @@ import pytest
 
 from skiff.api import schema
 from skiff.api.fieldset import members, path_text
+from skiff.api.fit import check
 from skiff.api.schema import SchemaNode
-from skiff.api.structured import check, compare, field_set, merge, remove
+from skiff.api.structured import compare, field_set, merge, remove
 
 SCHEMAS = schema.load()
 POD = SCHEMAS.node("io.k8s.api.core.v1.Pod")
