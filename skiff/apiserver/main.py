@@ -77,11 +77,12 @@ async def run(args: argparse.Namespace) -> None:
         await server.start()
         listening: list[Server] = []
         try:
+            await _prepare(server, bootstrap)
             context = server_context(args.tls_cert_file, args.tls_private_key_file, client_ca_file=args.client_ca_file)
             for host in args.bind_address.split(","):
                 listening.append(await serve(server.handler, host=host, port=args.secure_port, ssl=context))
             log.info("Serving", extra={"addresses": args.bind_address, "port": args.secure_port})
-            await _work(server, bootstrap)
+            await bootstrap.run()
         finally:
             server.closing = True
             await _close(server, listening, args.shutdown_grace_seconds)
@@ -89,13 +90,13 @@ async def run(args: argparse.Namespace) -> None:
         await store.close()
 
 
-async def _work(server: APIServer, bootstrap: Bootstrap) -> None:
+async def _prepare(server: APIServer, bootstrap: Bootstrap) -> None:
+    """What every client counts on, before the first one is let in: namespaces, priority classes, roles."""
     from skiff.apiserver.authz.bootstrap import reconcile
 
     await bootstrap.ensure()
     await reconcile(client_of(server))
     server.paths.booted = True
-    await bootstrap.run()
 
 
 async def _close(server: APIServer, listening: list[Server], grace_seconds: float) -> None:
