@@ -174,6 +174,7 @@ class Scheduler:
             self.queue.failed(queued, now)
         else:
             self.queue.refused(queued, decision.plugins if error is None else frozenset((error.plugin,)), now)
+        self._wake.set()  # the loop may be waiting for less
         return self._write_refusal(pod, decision)
 
     async def _report_later(self, queued: QueuedPod, decision: Decision) -> None:
