@@ -11,6 +11,7 @@ import json
 import logging
 from pathlib import Path
 
+from skiff import process
 from skiff.api.gvr import NODES, PODS
 from skiff.api.types import Obj
 from skiff.client.informer import Change, Informers
@@ -133,16 +134,7 @@ async def warn_of_firewall() -> None:
 
 async def run(*argv: str, stdin: str = "") -> str:
     """One command, its output. Raises NetworkError, TimeoutError; a cancelled one is killed."""
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(COMMAND_SECONDS):
-            out, err = await process.communicate(stdin.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise NetworkError(f"{' '.join(argv)}: {err.decode(errors='replace').strip()}")
-    return out.decode()
+    done = await process.run(*argv, stdin=stdin, seconds=COMMAND_SECONDS)
+    if done.code:
+        raise NetworkError(f"{' '.join(argv)}: {done.err.strip()}")
+    return done.out

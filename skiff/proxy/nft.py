@@ -1,7 +1,8 @@
 """The `nft` and `conntrack` programs: one call each, with a deadline."""
 
-import asyncio
 import json
+
+from skiff import process
 
 COMMAND_SECONDS = 60.0
 
@@ -40,14 +41,5 @@ async def conntrack(arguments: list[str]) -> None:
 
 
 async def _run(*argv: str, stdin: str = "") -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(COMMAND_SECONDS):
-            out, error = await process.communicate(stdin.encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, out.decode(), error.decode(errors="replace")
+    done = await process.run(*argv, stdin=stdin, seconds=COMMAND_SECONDS)
+    return done.code, done.out, done.err
