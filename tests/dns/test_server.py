@@ -62,6 +62,7 @@ class Upstream(asyncio.DatagramProtocol):
         (length,) = struct.unpack("!H", await reader.readexactly(2))
         reply = self.reply(await reader.readexactly(length), tcp=True)
         writer.write(struct.pack("!H", len(reply)) + reply)
+        await writer.drain()
         writer.close()
 
 
@@ -86,11 +87,14 @@ async def udp(address, data):
 async def tcp(address, *queries):
     reader, writer = await asyncio.open_connection(*address)
     replies = []
-    for data in queries:
-        writer.write(struct.pack("!H", len(data)) + data)
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-        replies.append(await reader.readexactly(length))
-    writer.close()
+    try:
+        for data in queries:
+            writer.write(struct.pack("!H", len(data)) + data)
+            (length,) = struct.unpack("!H", await reader.readexactly(2))
+            replies.append(await reader.readexactly(length))
+    finally:
+        writer.close()
+        await writer.wait_closed()
     return replies
 
 
