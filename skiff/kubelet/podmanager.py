@@ -200,10 +200,11 @@ class PodManager:
             if uid in self._workers:
                 return
             await killer.pod(None, state)
-            for sandbox in state.sandboxes:
-                await p.runtime.remove_sandbox(sandbox.id)
             await p.host.remove_pod(uid)
             await self._remove_cgroups(state)
+            for s in state.sandboxes:
+                await p.host.remove_logs(f"{self._options.logs}/{s.namespace}_{s.name}_{uid}")
+                await p.runtime.remove_sandbox(s.id)
             await p.cache.refresh(uid)
         except (RuntimeFailure, OSError, ExceptionGroup) as e:
             log.warning("orphaned pod %s not removed: %s", uid, e)

@@ -136,7 +136,9 @@ class StaticPods:
             else:
                 await self._delete(mirror)
         node = self._pods.node()
-        for pod in wanted.values() if node is not None else ():
+        if node is None:
+            return
+        for pod in wanted.values():
             try:
                 await self._client.create(PODS, mirror_of(pod, node["metadata"]["uid"]), pod["metadata"]["namespace"])
             except StatusError as e:

@@ -399,9 +399,10 @@ class PodWorker:
         api = p.api_pod(self.pod)
         if api is not None and not self.gone and not is_static(self.pod):
             p.statuses.delete(api)
+        # The sandboxes go last: as long as they are there, the next kubelet knows that there is something to clean.
+        await p.host.remove_logs(log_directory(self.pod, p.options.logs))
         for sandbox in (await p.cache.refresh(uid)).sandboxes:
             await p.runtime.remove_sandbox(sandbox.id)
-        await p.host.remove_logs(log_directory(self.pod, p.options.logs))
         await p.cache.refresh(uid)
         if not self.gone and not is_static(self.pod):
             return None  # until the watch says that it is

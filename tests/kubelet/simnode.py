@@ -70,7 +70,7 @@ class Node:
         """Polls virtual time away until the pod is as wanted."""
         try:
             async with asyncio.timeout(seconds):
-                while not holds(found := await self.pod(name)):
+                while not holds(found := await self.pod(name)):  # noqa: ASYNC110 - virtual time
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"never came: {found['status']}") from None
@@ -80,9 +80,12 @@ class Node:
         """Seconds until the pod's object is gone."""
         began = env.epoch()
         async with asyncio.timeout(seconds):
-            while any(p["metadata"]["name"] == name for p in (await self.client.list(PODS, "default")).items):
+            while await self._exists(name):  # noqa: ASYNC110 - virtual time
                 await asyncio.sleep(0.05)
         return env.epoch() - began
+
+    async def _exists(self, name: str) -> bool:
+        return any(p["metadata"]["name"] == name for p in (await self.client.list(PODS, "default")).items)
 
     async def events(self) -> list[tuple[str, str]]:
         """(reason, message), oldest first."""
