@@ -19,8 +19,7 @@ async def run(*argv: str, stdin: str = "", seconds: float = 60.0) -> Done:
     # A file in memory, not a pipe: a program that ends without reading its input is no error of ours.
     source = os.memfd_create("stdin", os.MFD_CLOEXEC)
     try:
-        with open(os.dup(source), "wb") as file:
-            file.write(stdin.encode())
+        os.write(source, stdin.encode())
         os.lseek(source, 0, os.SEEK_SET)
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

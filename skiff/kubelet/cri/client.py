@@ -3,9 +3,11 @@
 The channel reconnects by itself, so a restarted runtime is survived: calls fail with Unavailable meanwhile.
 """
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+
+import grpc
+import grpc.aio
 
 from skiff.kubelet.cri import encode
 from skiff.kubelet.cri import messages as m
@@ -28,13 +30,6 @@ from skiff.kubelet.runtime import (
     Unavailable,
 )
 from skiff.wire.protobuf import DecodeError, Message
-
-# The kubelet starts programs; gRPC's handlers around fork would only print warnings.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-import grpc
-import grpc.aio
 
 QUICK_S = 30.0
 START_S = 240.0
