@@ -61,7 +61,7 @@ def _check_shape(operations: Any) -> None:
         if not isinstance(op, dict):
             raise _undecodable(op, "Go value of type handlers.jsonPatchOp")
         for field in ("op", "path", "from"):
-            if not isinstance(op.get(field) or "", str):
+            if op.get(field) is not None and not isinstance(op[field], str):
                 raise _undecodable(op[field], f"Go struct field jsonPatchOp.{i}.{field} of type string")
 
 
