@@ -19,6 +19,7 @@ from skiff.api.types import GVR, Obj
 Params = Mapping[str, list[str]]
 
 FIELD_MANAGER_LIMIT = 128
+LIMIT_MAX = 1 << 31
 PROPAGATIONS = ("Background", "Foreground", "Orphan")
 
 
@@ -81,7 +82,7 @@ def list_options(params: Params, watch: bool) -> ListOptions:
         resource_version=first(params, "resourceVersion"),
         match=first(params, "resourceVersionMatch"),
         timeout_seconds=integer(params, "timeoutSeconds"),
-        limit=integer(params, "limit") or 0,
+        limit=min(integer(params, "limit") or 0, LIMIT_MAX),
         continue_token=first(params, "continue"),
         send_initial_events=boolean(params, "sendInitialEvents") if "sendInitialEvents" in params else None,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from skiff.api import schema
-from skiff.api.errors import StatusError, already_exists, not_found, service_unavailable
+from skiff.api.errors import StatusError, already_exists, not_found, service_unavailable, timeout
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
@@ -20,6 +20,9 @@ from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
 from skiff.apiserver.served import Served
 from skiff.store import Delete, Mismatch, Put, Store, Unavailable
+
+WRITE_S = 30.0
+"""How long a write may take (upstream: 34 s for the whole request)."""
 
 
 def _builtin_node(name: str) -> SchemaNode:
@@ -161,9 +164,12 @@ class Registry:
 
     async def _write(self, op: Put | Delete) -> int:
         try:
-            return await self.store.txn([op])
+            async with asyncio.timeout(WRITE_S):
+                return await self.store.txn([op])
         except Unavailable as e:
             raise unavailable(e) from e
+        except TimeoutError:
+            raise timeout("the store has not answered, whether the write happened is not known", 1) from None
 
     def newer(self, served: Served, mismatch: Mismatch) -> Entry | None:
         """What a failed write found in its place."""

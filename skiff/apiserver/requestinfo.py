@@ -48,7 +48,7 @@ def parse(method: str, path: str) -> RequestInfo:
         return info
     while tail and not tail[-1] and "proxy" not in tail:
         tail.pop()
-    if tail:
+    if tail and "" not in tail[:5]:
         info.verb = _VERBS.get(method, "")
         _resource(info, tail)
     return info

@@ -82,18 +82,22 @@ class APIServer:
 
     async def handler(self, request: Request) -> Response:
         """Answers every request; nothing but cancellation is raised."""
+        time = asyncio.get_running_loop().time
+        started = time()
+        info = requestinfo.parse(request.method, request.path)
         try:
-            return await self._guarded(request)
+            response = await self._guarded(request, info)
         except StatusError as e:
-            return error_response(e)
+            response = error_response(e)
         except StoreError as e:
-            return error_response(unavailable(e))
+            response = error_response(unavailable(e))
         except Exception:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
-            return error_response(internal("the server has encountered an unexpected error"))
+            response = error_response(internal("the server has encountered an unexpected error"))
+        self.metrics.observe(info, response.status, time() - started)
+        return response
 
-    async def _guarded(self, request: Request) -> Response:
-        info = requestinfo.parse(request.method, request.path)
+    async def _guarded(self, request: Request, info: RequestInfo) -> Response:
         params = parse_query(request) if request.query_string else {}
         if params and info.resource:
             _refine(info, params)

@@ -84,11 +84,7 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> Callable[[Obj
     apply = PATCHERS[kind]
     served = call.served
     node = served.node if kind == STRATEGIC else None
-    versioned = (
-        isinstance(patch, dict) and bool((patch.get("metadata") or {}).get("resourceVersion"))
-        if kind != JSON_PATCH
-        else False
-    )
+    versioned = kind != JSON_PATCH and _names_version(patch)
     seen: list[str] = []
 
     async def make(old: Obj | None) -> Obj:
@@ -105,6 +101,11 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> Callable[[Obj
         return obj
 
     return make
+
+
+def _names_version(patch: Any) -> bool:
+    meta = patch.get("metadata") if isinstance(patch, dict) else None
+    return isinstance(meta, dict) and bool(meta.get("resourceVersion"))
 
 
 def _dump(obj: Obj) -> bytes:

@@ -23,6 +23,7 @@ from skiff.wire.messages import Response
 
 DEFAULT_TIMEOUT_S = 1800.0
 """Without timeoutSeconds a watch ends after this to twice this (upstream: --min-request-timeout)."""
+LONGEST_S = 7 * 24 * 3600
 BOOKMARK_S = 60.0
 CHUNK = 200
 
@@ -169,7 +170,7 @@ def _limit_time(call: Call, watcher: Watcher, served: Served, wanted: options.Li
     """Sets the end of the watch and, where wanted, a bookmark each minute and at the end."""
     loop = asyncio.get_running_loop()
     hub = served.cache.hub
-    seconds = float(wanted.timeout_seconds or 0)
+    seconds = float(min(wanted.timeout_seconds or 0, LONGEST_S))
     if seconds <= 0:
         seconds = DEFAULT_TIMEOUT_S * (1 + env.rng().random())
 
