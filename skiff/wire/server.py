@@ -13,22 +13,24 @@ from skiff.wire.connection import BODY_LIMIT, Connection, Core, Limits
 from skiff.wire.messages import Handler
 
 TICK_S = 2.0
+"""How often time limits are looked at."""
 
 
 class Server:
     """A listening server. `close` ends it."""
 
-    def __init__(self, core: Core, listener: asyncio.Server):
+    def __init__(self, core: Core, listener: asyncio.Server, tick_s: float):
         self._core = core
+        self._tick_s = tick_s
         self._listener = listener
         self.port: int = listener.sockets[0].getsockname()[1]
-        self._timer = core.loop.call_later(TICK_S, self._tick)
+        self._timer = core.loop.call_later(tick_s, self._tick)
 
     def _tick(self) -> None:
         now = self._core.now = self._core.loop.time()
         for connection in list(self._core.connections):
             connection.sweep(now)
-        self._timer = self._core.loop.call_later(TICK_S, self._tick)
+        self._timer = self._core.loop.call_later(self._tick_s, self._tick)
 
     @property
     def connections(self) -> int:
@@ -68,6 +70,7 @@ async def serve(
     body_limit: int = BODY_LIMIT,
     limits: Limits | None = None,
     backlog: int = 1024,
+    tick_s: float = TICK_S,
 ) -> Server:
     """Listens on host:port (port 0: any free one) or on a bound socket and answers with the handler.
 
@@ -78,4 +81,4 @@ async def serve(
     where = {"sock": sock} if sock is not None else {"host": host, "port": port}
     tls = {"ssl": ssl, "ssl_handshake_timeout": 10, "ssl_shutdown_timeout": 5} if ssl is not None else {}
     listener = await loop.create_server(lambda: Connection(core), backlog=backlog, **where, **tls)  # type: ignore[call-overload]
-    return Server(core, listener)
+    return Server(core, listener, tick_s)

@@ -258,7 +258,8 @@ class WebSocket:
     async def _on_frame(self, frame: Frame) -> Message | None:
         if frame.opcode == CLOSE:
             self.close_code = _close_code(frame.data)
-            await self._send_close(self.close_code if self.close_code != 1005 else NORMAL, "")
+            with contextlib.suppress(ConnectionError):  # the peer need not wait for our goodbye
+                await self._send_close(self.close_code if self.close_code != 1005 else NORMAL, "")
             return None
         if frame.opcode == PING:
             await self._send(PONG, frame.data)
