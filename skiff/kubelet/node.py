@@ -179,6 +179,9 @@ def _condition(type: str, status: str, reason: str, message: str, before: Sequen
     }
 
 
+WRITTEN = ("capacity", "allocatable", "addresses", "daemonEndpoints", "nodeInfo", "images", "runtimeHandlers")
+
+
 def differs(old: Obj, new: Obj) -> bool:
     """Whether a status is worth writing: heartbeats alone are not."""
     return _settled(old) != _settled(new)
@@ -186,7 +189,5 @@ def differs(old: Obj, new: Obj) -> bool:
 
 def _settled(status: Obj) -> Mapping[str, object]:
     listed = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status.get("conditions") or []]
-    kept = {k: v for k, v in status.items() if k in (
-        "capacity", "allocatable", "addresses", "daemonEndpoints", "nodeInfo", "images", "runtimeHandlers"
-    )}  # fmt: skip
+    kept = {k: status.get(k) or None for k in WRITTEN}
     return {**kept, "conditions": sorted(listed, key=lambda c: str(c["type"]))}

@@ -140,7 +140,7 @@ class NodeStatus:
         due = env.epoch() - self._written_at >= self._options.status_report_seconds
         if not due and not pure.differs(old, new):
             return
-        changes = {k: v for k, v in new.items() if old.get(k) != v}
+        changes = {k: v for k, v in new.items() if (old.get(k) or None) != (v or None)}
         self.node = await self._client.patch(
             NODES, self._name, {"status": changes}, type="strategic", subresource="status"
         )
