@@ -10,28 +10,34 @@ be killed and started again (`stop`, `start`); what they leave in the store is a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from inspect import isawaitable
 from typing import Any, Self
 
+import orjson
+
 from skiff import env
-from skiff.api.gvr import NODES, PODS
+from skiff.api.gvr import CONFIGMAPS, NODES, PODS, SERVICEACCOUNTS
 from skiff.api.meta import is_condition_true, is_pod_ready
 from skiff.api.resources.builtin import RESOURCES
 from skiff.api.selectors import parse
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Chain
+from skiff.apiserver.assemble import admit
 from skiff.apiserver.authn import Authentication
+from skiff.apiserver.authn.jwt import Signer, b64
+from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authz import Attributes, Authorization, Authorizer, Decision
 from skiff.apiserver.bootstrap import Addresses, Bootstrap
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.server import APIServer
+from skiff.apiserver.virtual import Identity
 from skiff.client.informer import Informer, Informers, cache_observer
 from skiff.client.inprocess import InProcess
 from skiff.client.rest import Client
 from skiff.controllers.main import run_manager
-from skiff.controllers.registry import Options
+from skiff.controllers.registry import Options, selected
 from skiff.kubelet.kubelet import Kubelet
 from skiff.kubelet.options import Options as KubeletOptions
 from skiff.kubelet.simulated import SimulatedHost, SimulatedRuntime
@@ -45,11 +51,22 @@ from skiff.wire.messages import UserInfo
 ADMIN = UserInfo("kubernetes-admin", ("system:masters", "system:authenticated"))
 MANAGER = UserInfo("system:kube-controller-manager", ("system:authenticated",))
 SCHEDULER = UserInfo("system:kube-scheduler", ("system:authenticated",))
+SERVICE_NETWORK = "10.96.0.0/12"
 POD_NETWORK = "10.244.0.0/16"
 API_ADDRESS = Addresses("10.96.0.1", "10.0.0.250", 6443)
 
 LATENCY_S = 0.001
 """Of a request. Without any, components that undo each other's work would do so for ever at one instant."""
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+ROOT_CA = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGVk\n-----END CERTIFICATE-----\n"
+NEED_CONTROLLERS = {"ServiceAccount": "serviceaccount-controller", "TaintNodesByCondition": "node-lifecycle-controller"}
+"""Admission plugins that keep pods waiting for what only a controller gives: off without it."""
+GIVEN = {
+    "serviceaccount-controller": (SERVICEACCOUNTS, "default"),
+    "root-ca-certificate-publisher-controller": (CONFIGMAPS, "kube-root-ca.crt"),
+}
+"""What controllers make in every namespace, and pods need."""
 
 HEARTBEATS = ("/leases/", "/events/", "/nodes/")
 """Parts of keys whose writes do not count as something happening."""
@@ -63,6 +80,13 @@ class AllowAll:
 
     async def authorize(self, attrs: Attributes) -> Decision:
         return Decision("allow")
+
+
+class Unsigned(Signer):
+    """Service account tokens that nobody checks here; real signatures would differ from run to run."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        return f"{b64(orjson.dumps(claims))}.unsigned"
 
 
 class SimulatedNode:
@@ -108,9 +132,10 @@ class Cluster:
         self._first_nodes = nodes
         self._seed = seed
         self._controllers = controllers
+        self._running = frozenset(selected(controllers))
         self._scheduler = scheduler
         self._rbac = rbac
-        self._options = controller_options or Options(cluster_cidrs=(POD_NETWORK,))
+        self._options = controller_options or Options(cluster_cidrs=(POD_NETWORK,), root_ca=ROOT_CA)
         self._stack = AsyncExitStack()
         self._components: dict[str, Callable[[], Awaitable[None]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -147,6 +172,7 @@ class Cluster:
         self.nodes_seen = await self.informer(NODES)
         if self._controllers:
             self._add("controller-manager", self._manager)
+            await self.until(self._pods_may_come)
         if self._scheduler:
             self._add("scheduler", lambda: run_scheduler(self.client_for(SCHEDULER)))
         await asyncio.gather(*[self.add_node() for _ in range(self._first_nodes)])
@@ -168,16 +194,29 @@ class Cluster:
         cache_observer.set(None)
         await self._stack.aclose()
 
+    async def _pods_may_come(self) -> bool:
+        """Whether the default namespace has what controllers give to every pod."""
+        for gvr, name in (given for controller, given in GIVEN.items() if controller in self._running):
+            if (await self.informer(gvr)).get("default", name) is None:
+                return False
+        return True
+
     def _make_api(self) -> APIServer:
         registry = Registry(self.store, RESOURCES)
-        return APIServer(
+        issuer = TokenIssuer(Unsigned(b""), issuer=ISSUER, audiences=[ISSUER], lookup=registry.lookup)
+        identity = Identity(issuer=issuer, audiences=(ISSUER,))
+        server = APIServer(
             registry,
             authentication=Authentication([]),
-            authorization=Authorization(self._authorizers(registry)),
+            authorization=Authorization(self._authorizers(registry, identity)),
             admission=Chain([]),
+            identity=identity,
         )
+        off = [plugin for plugin, controller in NEED_CONTROLLERS.items() if controller not in self._running]
+        admit(server, service_cidrs=[SERVICE_NETWORK], escalation=self._rbac, disable=off)
+        return server
 
-    def _authorizers(self, registry: Registry) -> list[Authorizer]:
+    def _authorizers(self, registry: Registry, identity: Identity) -> list[Authorizer]:
         if not self._rbac:
             return [AllowAll()]
         from skiff.apiserver.authz.bootstrap import node_rules
@@ -185,8 +224,8 @@ class Cluster:
         from skiff.apiserver.authz.rbac import RBAC
         from skiff.apiserver.authz.superuser import SuperUser
 
-        lookup = registry.lookup
-        return [SuperUser(), NodeAuthorizer(Graph(lookup), node_rules()), RBAC(lookup)]
+        identity.rbac = RBAC(registry.lookup)
+        return [SuperUser(), NodeAuthorizer(Graph(registry.lookup), node_rules()), identity.rbac]
 
     async def _bootstrap(self) -> None:
         if self._rbac:
