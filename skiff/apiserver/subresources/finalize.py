@@ -18,7 +18,7 @@ def _prepare(served: Served, new: Obj, old: Obj) -> None:
 
 
 def _check(served: Served, new: Obj, old: Obj) -> list[FieldError]:
-    return []
+    return served.resource.subresource_rules["finalize"](new, old)
 
 
 PART = updating.Part(_prepare, _check)

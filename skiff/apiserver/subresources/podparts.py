@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from skiff.api.errors import FieldError, forbidden_field
+from skiff.api.errors import FieldError
 from skiff.api.types import Obj
 from skiff.apiserver.call import Call
 from skiff.apiserver.served import Served
@@ -36,17 +36,7 @@ def prepare_ephemeral(served: Served, new: Obj, old: Obj) -> None:
 
 
 def check_ephemeral(served: Served, new: Obj, old: Obj) -> list[FieldError]:
-    """Ephemeral containers can only be added. Source: ValidatePodEphemeralContainersUpdate."""
-    path = "spec.ephemeralContainers"
-    present = {c.get("name"): c for c in new["spec"].get("ephemeralContainers") or ()}
-    errors = []
-    for container in old["spec"].get("ephemeralContainers") or ():
-        name = container.get("name")
-        if name not in present:
-            errors.append(forbidden_field(path, f'existing ephemeral containers "{name}" may not be removed\n'))
-        elif present[name] != container:
-            errors.append(forbidden_field(path, f'existing ephemeral containers "{name}" may not be changed\n'))
-    return [*errors, *served.resource.validate(new)]
+    return served.resource.subresource_rules["ephemeralcontainers"](new, old)
 
 
 def prepare_resize(served: Served, new: Obj, old: Obj) -> None:
@@ -66,7 +56,7 @@ def _resized(container: Obj, wanted: Obj | None) -> Obj:
 
 
 def check_resize(served: Served, new: Obj, old: Obj) -> list[FieldError]:
-    return served.resource.validate(new)
+    return served.resource.subresource_rules["resize"](new, old)
 
 
 def _verbs(part: update.Part) -> Mapping[str, Verb]:

@@ -12,15 +12,14 @@ from skiff.apiserver.served import Served
 from skiff.wire.messages import Response
 
 NAME_ATTEMPTS = 8
-STATUS_ON_CREATE = frozenset(("nodes",))
-"""Kinds that keep the status they are created with: the kubelet registers its node in one request."""
 
 
 async def handle(call: Call) -> Response:
     wanted = options.write_options(call.params, "CreateOptions")
     call.accepted()
     data = call.body()
-    if call.served.resource.has_status and isinstance(data, dict) and call.served.gvr.plural not in STATUS_ON_CREATE:
+    resource = call.served.resource
+    if resource.has_status and not resource.status_on_create and isinstance(data, dict):
         data.pop("status", None)
     obj = call.decode(data, wanted.field_validation, call.raw_json())
     meta = obj["metadata"]

@@ -122,9 +122,10 @@ async def _create(call: Call, make: Make, wanted: WriteOptions, as_object: Obj, 
     metadata.wipe_system_fields(meta)
     if not apply:
         obj = fields.track(call, obj, None, wanted.field_manager)
-    if call.served.resource.has_status and call.served.gvr.plural not in create.STATUS_ON_CREATE:
+    resource = call.served.resource
+    if resource.has_status and not resource.status_on_create:
         obj.pop("status", None)
-        call.served.resource.default(obj)
+        resource.default(obj)
     return Written(await create.store(call, obj, wanted, {**as_object, "kind": "CreateOptions"}), True)
 
 
