@@ -625,6 +625,17 @@ def test_a_new_pod_is_prepared() -> None:
     assert pod["status"]["conditions"][0]["reason"] == "SchedulingGated"
 
 
+def test_annotations_of_a_deployment_make_a_generation() -> None:
+    old = build(DEPLOYMENT, ("metadata.generation", 3))
+    same, other = (
+        copy.deepcopy(old),
+        build(DEPLOYMENT, ("metadata.generation", 3), ("metadata.annotations", {"a": "b"})),
+    )
+    for new, generation in ((same, 3), (other, 4)):
+        by_kind["apps/v1", "Deployment"].prepare(new, old)
+        assert new["metadata"]["generation"] == generation
+
+
 def test_label_keys_become_selectors() -> None:
     constraint = {
         "maxSkew": 1,

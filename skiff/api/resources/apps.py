@@ -9,7 +9,7 @@ from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.defaults import default_claim_spec
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import SCALE, STATUS, builtin
-from skiff.api.resources.fields import Rule, child, each, empty_status, nil, rules, struct, zero
+from skiff.api.resources.fields import Rule, child, each, empty_status, get, nil, rules, struct, zero
 from skiff.api.types import Obj
 
 
@@ -82,6 +82,12 @@ default_stateful_set = rules(
 default_controller_revision = zero(revision=0)
 
 
+def prepare_deployment(new: Obj, old: Obj | None) -> None:
+    """Changed annotations count as a new generation too: the controller copies them to replica sets."""
+    if old is not None and (get(new, "metadata", "annotations") or {}) != (get(old, "metadata", "annotations") or {}):
+        new["metadata"]["generation"] = (get(old, "metadata", "generation") or 0) + 1
+
+
 def prepare_daemon_set(new: Obj, old: Obj | None) -> None:
     """The deprecated templateGeneration is kept as an annotation, counting changes of the template."""
     annotations = child(child(new, "metadata"), "annotations")
@@ -130,6 +136,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_deployment,
+        prepare=prepare_deployment,
         has_generation=True,
     ),
     builtin(

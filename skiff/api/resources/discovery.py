@@ -6,7 +6,7 @@ from skiff.api.resources import Resource
 from skiff.api.resources import networking_checks as checks
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
-from skiff.api.resources.fields import each, items, nil
+from skiff.api.resources.fields import each, get, items, nil
 from skiff.api.types import Obj
 
 
@@ -19,6 +19,12 @@ def default_endpoint_slice(obj: Obj) -> None:
         endpoint.setdefault("conditions", {})
 
 
+def prepare_endpoint_slice(new: Obj, old: Obj | None) -> None:
+    """Changed labels count as a new generation too."""
+    if old is not None and (get(new, "metadata", "labels") or {}) != (get(old, "metadata", "labels") or {}):
+        new["metadata"]["generation"] = (get(old, "metadata", "generation") or 0) + 1
+
+
 RESOURCES: Sequence[Resource] = (
     builtin(
         "discovery.k8s.io",
@@ -28,6 +34,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_endpoint_slice),
         validate_update=update_validator(checks.check_endpoint_slice_update),
         default=default_endpoint_slice,
+        prepare=prepare_endpoint_slice,
         has_generation=True,
     ),
 )
