@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from skiff.api.decode import Checker, DecodeError, checker, duplicate_fields
+from skiff.api.decode import Checker, DecodeError, checker
+from skiff.api.duplicates import duplicate_fields
 from skiff.api.schema import load
 
 POD: dict[str, Any] = {

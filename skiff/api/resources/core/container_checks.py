@@ -7,15 +7,10 @@ from typing import Any
 from skiff.api import names
 from skiff.api.meta import is_sidecar
 from skiff.api.resources.checks import ErrorList, check_port
-from skiff.api.resources.core.reference_checks import (
-    ENVIRONMENT_FIELDS,
-    check_field_reference,
-    check_key_reference,
-    check_resource_reference,
-)
+from skiff.api.resources.core.environment_checks import check_environment, check_environment_sources
 from skiff.api.resources.core.resource_checks import check_resource_requirements
 from skiff.api.resources.core.security_checks import check_container_security
-from skiff.api.resources.core.volume_checks import check_no_backsteps, check_relative_path
+from skiff.api.resources.core.volume_checks import check_relative_path
 from skiff.api.resources.fields import get
 from skiff.api.types import Obj
 
@@ -147,8 +142,8 @@ def _check_common(container: Obj, path: str, errors: ErrorList, pod: PodContext)
     else:
         errors.one_of(f"{path}.terminationMessagePolicy", policy, MESSAGE_POLICIES)
     _check_ports(container.get("ports") or (), f"{path}.ports", errors)
-    _check_environment(container.get("env") or (), f"{path}.env", errors)
-    _check_environment_sources(container.get("envFrom") or (), f"{path}.envFrom", errors)
+    check_environment(container.get("env") or (), f"{path}.env", errors)
+    check_environment_sources(container.get("envFrom") or (), f"{path}.envFrom", errors)
     _check_mounts(container, f"{path}.volumeMounts", errors, pod)
     _check_devices(container, f"{path}.volumeDevices", errors, pod)
     pull = container.get("imagePullPolicy", "")
@@ -182,76 +177,6 @@ def _check_ports(ports: Any, path: str, errors: ErrorList) -> None:
         if port.get("hostPort"):
             errors.rule(f"{here}.hostPort", port["hostPort"], names.is_port_number(port["hostPort"]))
         errors.one_of(f"{here}.protocol", port.get("protocol", ""), PROTOCOLS)
-
-
-def _check_environment(variables: Any, path: str, errors: ErrorList) -> None:
-    for i, variable in enumerate(variables):
-        here, name = f"{path}[{i}]", variable.get("name", "")
-        if not name:
-            errors.required(f"{here}.name")
-        else:
-            errors.rule(f"{here}.name", name, names.is_environment_name(name))
-        if variable.get("valueFrom") is not None:
-            _check_value_source(variable, f"{here}.valueFrom", errors)
-
-
-_ENVIRONMENT_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-
-
-def _check_value_source(variable: Obj, path: str, errors: ErrorList) -> None:
-    source = variable["valueFrom"]
-    given = [s for s in _ENVIRONMENT_SOURCES if source.get(s) is not None]
-    for name in given:
-        here, reference = f"{path}.{name}", source[name]
-        if name == "fieldRef":
-            check_field_reference(reference, here, errors, ENVIRONMENT_FIELDS)
-        elif name == "resourceFieldRef":
-            check_resource_reference(reference, here, errors)
-        elif name == "fileKeyRef":
-            _check_file_reference(reference, here, errors)
-        else:
-            check_key_reference(reference, here, errors)
-    if not given:
-        listed = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
-        errors.invalid(path, "", f"must specify one of: {listed}")
-    elif variable.get("value"):
-        errors.invalid(path, "", "may not be specified when `value` is not empty")
-    elif len(given) > 1:
-        errors.invalid(path, "", "may not have more than one field specified at a time")
-
-
-def _check_file_reference(reference: Obj, path: str, errors: ErrorList) -> None:
-    if not reference.get("key"):
-        errors.required(f"{path}.key")
-    else:
-        errors.rule(f"{path}.key", reference["key"], names.is_environment_name(reference["key"]))
-    if not reference.get("volumeName"):
-        errors.required(f"{path}.volumeName")
-    else:
-        errors.rule(f"{path}.volumeName", reference["volumeName"], names.is_dns1123_label(reference["volumeName"]))
-    if not reference.get("path"):
-        errors.required(f"{path}.path")
-    else:
-        check_no_backsteps(reference["path"], f"{path}.path", errors)
-
-
-def _check_environment_sources(sources: Any, path: str, errors: ErrorList) -> None:
-    for i, source in enumerate(sources):
-        here = f"{path}[{i}]"
-        if source.get("prefix"):
-            errors.rule(f"{here}.prefix", source["prefix"], names.is_environment_name(source["prefix"]))
-        given = [s for s in ("configMapRef", "secretRef") if source.get(s) is not None]
-        for name in given:
-            if not source[name].get("name"):
-                errors.required(f"{here}.{name}.name")
-            else:
-                errors.rule(
-                    f"{here}.{name}.name", source[name]["name"], names.is_dns1123_subdomain(source[name]["name"])
-                )
-        if not given:
-            errors.invalid(path, "", "must specify one of: `configMapRef` or `secretRef`")
-        elif len(given) > 1:
-            errors.invalid(path, "", "may not have more than one field specified at a time")
 
 
 def _check_mounts(container: Obj, path: str, errors: ErrorList, pod: PodContext) -> None:
