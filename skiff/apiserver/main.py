@@ -125,7 +125,6 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
         admission=Chain([]),
         identity=identity,
     )
-    server.admission = _admission(args, server, identity)
     server.backends = _backends(args, registry)
     first, _, last = args.service_node_port_range.partition("-")
     admit(
@@ -148,26 +147,6 @@ def _backends(args: argparse.Namespace, registry: Registry) -> Backends:
         return made
 
     return Backends(registry.lookup, kubelet_tls=context(True), kubelet_insecure=context(False))
-
-
-def _admission(args: argparse.Namespace, server: APIServer, identity: Identity) -> Chain:
-    from skiff.apiserver.admission.builtin import plugins
-    from skiff.apiserver.allocators import ServiceAllocators
-    from skiff.apiserver.authz.escalation import Escalation
-
-    lookup = server.registry.lookup
-    first, _, last = args.service_node_port_range.partition("-")
-    ranges = args.service_cluster_ip_range.split(",")
-    return Chain(
-        plugins(
-            lookup,
-            client=client_of(server),
-            allocators=ServiceAllocators(lookup, service_cidrs=ranges, node_ports=(int(first), int(last or first))),
-            escalation=Escalation(identity.rbac, server.authorization) if identity.rbac is not None else None,
-            enable=[n for n in args.enable_admission_plugins.split(",") if n],
-            disable=[n for n in args.disable_admission_plugins.split(",") if n],
-        )
-    )
 
 
 def _names(text: str) -> list[str]:

@@ -3,7 +3,8 @@
 `VERBS` serves objects and collections; `subresources.HANDLERS` what is special; everything else is 404 or 405.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 
 from skiff.api.errors import StatusError, status_error
 from skiff.apiserver.call import Call
@@ -15,6 +16,9 @@ from skiff.apiserver.virtual import VIRTUAL
 from skiff.wire.messages import Response
 
 Verb = Callable[[Call], Awaitable[Response]]
+
+CONNECT = frozenset(("log", "exec", "attach", "portforward", "proxy"))
+"""Subresources that lead to nodes, pods and services: room connect/."""
 
 VERBS: dict[str, Verb] = {
     "get": get.handle,
@@ -62,6 +66,8 @@ def _placed(served: Served, info: RequestInfo) -> bool:
 def _subresource(served: Served, info: RequestInfo) -> Verb:
     gvr = served.gvr
     special = SPECIAL.get((gvr.group, gvr.plural, info.subresource))
+    if special is None and info.subresource in CONNECT:
+        special = _connecting().get((gvr.group, gvr.plural, info.subresource))
     found = served.resource.subresource(info.subresource)
     if found is None or not info.name or (info.rest and info.subresource != "proxy"):
         raise no_such_path()
@@ -71,6 +77,14 @@ def _subresource(served: Served, info: RequestInfo) -> Verb:
     if info.verb in found.verbs and info.verb in generic:
         return generic[info.verb]
     raise method_not_allowed()
+
+
+@cache
+def _connecting() -> Mapping[tuple[str, str, str], Mapping[str, Verb]]:
+    """Imported when first asked for: much of it speaks protocols that an idle server does not need."""
+    from skiff.apiserver.connect.handlers import SUBRESOURCES
+
+    return SUBRESOURCES
 
 
 def no_such_path() -> StatusError:

@@ -6,6 +6,7 @@ Whoever assembles it (assemble.py) brings the store and the chains of access con
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,7 +17,6 @@ from skiff.apiserver.admission import Chain
 from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
-from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.options import boolean, first
@@ -26,6 +26,9 @@ from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.virtual import Identity
 from skiff.store import StoreError
 from skiff.wire.messages import Request, Response
+
+if TYPE_CHECKING:
+    from skiff.apiserver.connect.backends import Backends
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +47,14 @@ class APIServer:
         authorization: Authorization,
         admission: Chain,
         identity: Identity | None = None,
+        backends: "Backends | None" = None,
     ):
         self.registry = registry
         self.authentication = authentication
         self.authorization = authorization
         self.admission = admission
         self.identity = identity or Identity()
-        self.backends: Backends | None = None
+        self.backends = backends
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.paths = Paths(self)
@@ -74,9 +78,9 @@ class APIServer:
         self.closing = True
         for watcher in list(self.watchers):
             watcher.finish()
+        await self.registry.close()
         if self.backends is not None:
             await self.backends.close()
-        await self.registry.close()
 
     # --- the chain
 

@@ -5,7 +5,6 @@ plural, subresource), those that only one kind has; they come first.
 from collections.abc import Awaitable, Callable, Mapping
 
 from skiff.apiserver.call import Call
-from skiff.apiserver.connect import handlers as connect
 from skiff.apiserver.subresources import binding, certificates, eviction, finalize, podparts, scale, token
 from skiff.apiserver.verbs import get, patch, update
 from skiff.wire.messages import Response
@@ -25,5 +24,4 @@ SPECIAL: Mapping[tuple[str, str, str], Mapping[str, Verb]] = {
     ("", "serviceaccounts", "token"): {"create": token.create},
     ("certificates.k8s.io", "certificatesigningrequests", "approval"): certificates.APPROVAL,
     ("certificates.k8s.io", "certificatesigningrequests", "status"): certificates.STATUS,
-    **connect.SUBRESOURCES,
 }
