@@ -117,6 +117,7 @@ def _network(layout: Layout, s: Settings) -> dict[str, Any]:
         "kubeconfig": layout.kubeconfig("proxy"),
         "hostname-override": s.node_name,
         "cluster-cidr": s.pod_cidr,
+        "service-cluster-ip-range": s.service_cidr,
         "cni-conf-dir": layout.cni_conf,
         "cni-data-dir": layout.root / "cni" / "ipam",
     }

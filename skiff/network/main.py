@@ -15,6 +15,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", required=True, help="how to reach the API server")
     parser.add_argument("--hostname-override", default="", help="name of the Node object; default: the host name")
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", help="the range of all pod addresses")
+    parser.add_argument("--service-cluster-ip-range", default="10.96.0.0/12", help="the range of all service addresses")
     parser.add_argument("--cni-conf-dir", type=Path, default=Path("/etc/cni/net.d"))
     parser.add_argument("--cni-data-dir", type=Path, default=Path("/var/lib/cni/networks"), help="addresses in use")
     parser.add_argument("--bridge", default="skiff0", help="the bridge that joins the nodes")
@@ -29,6 +30,7 @@ async def run(args: argparse.Namespace) -> None:
         informers,
         args.hostname_override or socket.gethostname().strip().lower(),
         cluster_cidr=args.cluster_cidr,
+        service_cidr=args.service_cluster_ip_range,
         cni_conf_dir=args.cni_conf_dir,
         cni_data_dir=args.cni_data_dir,
         bridge=args.bridge,

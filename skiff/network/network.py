@@ -35,7 +35,7 @@ def slim_node(node: Obj) -> Obj:
 
 
 class Network:
-    """`node_name`: whose network this is. cluster_cidr: of all pods. bridge: of the nodes; its route_localnet is on."""
+    """`node_name`: whose network this is. cluster_cidr: of all pods; service_cidr: of all services. bridge: of the nodes; its route_localnet is on."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Network:
         node_name: str,
         *,
         cluster_cidr: str = "10.244.0.0/16",
+        service_cidr: str = "10.96.0.0/12",
         cni_conf_dir: Path = Path("/etc/cni/net.d"),
         cni_data_dir: Path = Path("/var/lib/cni/networks"),
         bridge: str = "skiff0",
@@ -51,6 +52,7 @@ class Network:
     ):
         self.node_name = node_name
         self._cluster_cidr = cluster_cidr
+        self._service_cidr = service_cidr
         self._cni_conf_dir = cni_conf_dir
         self._cni_data_dir = cni_data_dir
         self._bridge = bridge
@@ -103,6 +105,9 @@ class Network:
             return
         network = ipaddress.IPv4Network(cidr)
         await asyncio.to_thread(setup_bridge, POD_BRIDGE, f"{network[1]}/{network.prefixlen}", self._mtu)
+        # The kernel looks for a route before the proxy's rules see a packet: without one, a node that has no default
+        # route (a laptop without network) could not reach its own services.
+        await run("ip", "route", "replace", self._service_cidr, "dev", POD_BRIDGE, "proto", "static")
         cni.write(self._cni_conf_dir, cni.conflist(cidr, self._cni_data_dir, self._mtu))
         self._configured = cidr
         log.info("pod network configured: pods=%s", cidr)
