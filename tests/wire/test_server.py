@@ -359,7 +359,7 @@ def test_shutdown_ends_streams_with_their_last_chunk_and_lets_requests_finish():
             assert await idle.rest() == b""
             assert not closing.done()
             release.set()
-            status, headers, text = await plain.response()
+            _, headers, text = await plain.response()
             await closing
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", server.port)
