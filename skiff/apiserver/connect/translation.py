@@ -107,11 +107,14 @@ async def _open(session: Session, wanted: Wanted) -> dict[int, SpdyStream]:
 
 async def _outward(socket: WebSocket, streams: dict[int, SpdyStream]) -> bytes:
     """Output to the client; returns the Status when the command has ended and all of its output was passed on."""
-    async with asyncio.TaskGroup() as group:
-        for channel in (STDOUT, STDERR):
-            if channel in streams:
-                group.create_task(_pump(socket, channel, streams[channel]))
-        status = group.create_task(_read_status(streams[ERROR]))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for channel in (STDOUT, STDERR):
+                if channel in streams:
+                    group.create_task(_pump(socket, channel, streams[channel]))
+            status = group.create_task(_read_status(streams[ERROR]))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
     return status.result()
 
 
@@ -122,11 +125,15 @@ async def _pump(socket: WebSocket, channel: int, stream: SpdyStream) -> None:
 
 
 async def _read_status(stream: SpdyStream) -> bytes:
-    parts = []
-    while data := await stream.read():
-        parts.append(data)
-        if sum(map(len, parts)) > MAX_STATUS:
-            raise ConnectionError("the node's status is too long")
+    parts: list[bytes] = []
+    try:
+        while data := await stream.read():
+            parts.append(data)
+            if sum(map(len, parts)) > MAX_STATUS:
+                raise ConnectionError("the node's status is too long")
+    except ConnectionResetError:
+        if not parts:  # runtimes reset the stream behind the status: then it was said
+            raise
     return b"".join(parts) or orjson.dumps({"metadata": {}, "status": "Success"})
 
 
