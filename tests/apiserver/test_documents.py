@@ -1,0 +1,142 @@
+"""Paths that are not resources: health, version, discovery, OpenAPI, metrics."""
+
+import pytest
+
+from skiff.apiserver.discovery import version_order
+
+AGGREGATED = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
+
+
+@pytest.mark.parametrize(
+    "url, body",
+    [
+        pytest.param("/healthz", "ok", id="healthz"),
+        pytest.param("/livez", "ok", id="livez"),
+        pytest.param("/readyz", "ok", id="readyz"),
+        pytest.param("/readyz/etcd", "ok", id="one check"),
+        pytest.param("/livez?verbose", "[+]ping ok\n", id="verbose"),
+        pytest.param("/livez?verbose&exclude=ping", "[+]ping excluded: ok\n", id="without one"),
+    ],
+)
+def test_health(api, url, body):
+    answer = api(lambda call: call("GET", url))
+    assert answer.status == 200
+    assert body in answer.body
+
+
+def test_not_ready_while_it_ends_or_without_its_store(api):
+    async def scenario(call):
+        call.server.closing = True
+        ending = await call("GET", "/readyz")
+        alive = await call("GET", "/livez")
+        await call.server.registry.store.close()
+        return ending, alive, await call("GET", "/livez?verbose")
+
+    ending, alive, broken = api(scenario)
+    assert (ending.status, alive.status, broken.status) == (500, 200, 500)
+    assert "[-]shutdown failed: reason withheld" in ending.body
+    assert "[-]etcd failed: reason withheld" in broken.body
+    assert broken.body.endswith("livez check failed\n")
+
+
+def test_version(api):
+    answer = api(lambda call: call("GET", "/version"))
+    assert (answer.body["major"], answer.body["minor"], answer.body["gitVersion"]) == ("1", "36", "v1.36.0")
+
+
+def test_the_index_lists_paths(api):
+    paths = api(lambda call: call("GET", "/")).body["paths"]
+    assert {"/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3", "/version"} <= set(paths)
+
+
+def test_discovery_of_the_core(api):
+    async def scenario(call):
+        return (await call("GET", "/api")).body, (await call("GET", "/api/v1")).body
+
+    versions, resources = api(scenario)
+    assert (versions["kind"], versions["versions"]) == ("APIVersions", ["v1"])
+    by_name = {r["name"]: r for r in resources["resources"]}
+    assert by_name["pods"]["shortNames"] == ["po"]
+    assert by_name["pods"]["storageVersionHash"] == "xPOwRZ+Yhw8="
+    assert by_name["pods/eviction"] == {
+        "name": "pods/eviction",
+        "singularName": "",
+        "namespaced": True,
+        "group": "policy",
+        "version": "v1",
+        "kind": "Eviction",
+        "verbs": ["create"],
+    }
+
+
+def test_discovery_of_groups(api):
+    async def scenario(call):
+        return (await call("GET", "/apis")).body, (await call("GET", "/apis/autoscaling")).body
+
+    groups, one = api(scenario)
+    names = [g["name"] for g in groups["groups"]]
+    assert names[:3] == ["apiregistration.k8s.io", "apps", "events.k8s.io"]
+    assert one["kind"] == "APIGroup"
+    assert [v["version"] for v in one["versions"]] == ["v2", "v1"]
+    assert one["preferredVersion"] == {"groupVersion": "autoscaling/v2", "version": "v2"}
+
+
+def test_aggregated_discovery(api):
+    async def scenario(call):
+        first = await call("GET", "/apis", accept=f"{AGGREGATED},application/json")
+        again = await call("GET", "/apis", accept=AGGREGATED, if_none_match=first.headers["etag"])
+        core = await call("GET", "/api", accept=AGGREGATED)
+        old = await call("GET", "/apis", accept="application/json;v=v9;g=apidiscovery.k8s.io;as=X,application/json")
+        return first, again, core, old
+
+    first, again, core, old = api(scenario)
+    assert first.headers["content-type"] == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    assert first.body["kind"] == "APIGroupDiscoveryList"
+    assert (again.status, again.response.body) == (304, b"")
+    assert core.body["items"][0]["versions"][0]["version"] == "v1"
+    assert old.body["kind"] == "APIGroupList"
+
+
+def test_openapi(api):
+    async def scenario(call):
+        index = (await call("GET", "/openapi/v3")).body
+        url = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
+        document = await call("GET", url)
+        packed = await call.send("GET", url, accept_encoding="gzip")
+        missing = await call("GET", "/openapi/v3/apis/none/v1")
+        v2 = await call.send("GET", "/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+        return document, packed, missing, v2
+
+    document, packed, missing, v2 = api(scenario)
+    assert "io.k8s.api.apps.v1.Deployment" in document.body["components"]["schemas"]
+    assert packed.headers["content-encoding"] == "gzip"
+    assert missing.status == 404
+    assert v2.headers["content-type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+def test_metrics_have_bounded_labels(api):
+    async def scenario(call):
+        await call("GET", "/api/v1/namespaces/default/pods")
+        for i in range(20):
+            await call("GET", f"/api/v1/namespaces/default/nonsense{i}")
+            await call(f"M{i}", "/version")
+            await call("GET", f"/api/v1/namespaces/default/pods/x/sub{i}")
+        return (await call("GET", "/metrics")).body
+
+    text = api(scenario)
+    pods = 'verb="list",group="",version="v1",resource="pods",subresource=""'
+    assert f'apiserver_request_total{{{pods},code="200"}} 1' in text
+    assert f"apiserver_request_duration_seconds_count{{{pods}}} 1" in text
+    assert "nonsense" not in text
+    assert 'resource="",subresource="",code="404"} 40' in text
+
+
+@pytest.mark.parametrize(
+    "versions, ordered",
+    [
+        pytest.param(["v1alpha1", "v2", "v1beta1", "v10", "v1"], ["v10", "v2", "v1", "v1beta1", "v1alpha1"], id="stability, then number"),
+        pytest.param(["v1beta2", "v1beta10", "foo"], ["v1beta10", "v1beta2", "foo"], id="names that are no versions come last"),
+    ],
+)  # fmt: skip
+def test_version_order(versions, ordered):
+    assert sorted(versions, key=version_order) == ordered
