@@ -327,7 +327,8 @@ def _condition(type: str, ok: bool, reason: str = "", message: str = "") -> Obj:
 def _timed(condition: Obj, before: Obj | None, pod: Obj, now: float) -> Obj:
     same = before is not None and before.get("status") == condition["status"] and before.get("lastTransitionTime")
     generation: Any = pod["metadata"].get("generation", 1)
-    return {**condition, "lastTransitionTime": same or timestamp(now), "observedGeneration": generation}
+    times = {"lastProbeTime": None, "lastTransitionTime": same or timestamp(now)}
+    return {**condition, **times, "observedGeneration": generation}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -43,7 +43,8 @@ def default_pod(pod: Obj) -> None:
                 for port in items(container, "ports"):
                     if not port.get("hostPort") and port.get("containerPort"):
                         port["hostPort"] = port["containerPort"]
-    child(pod, "status")
+    for condition in items(child(pod, "status"), "conditions"):
+        condition.setdefault("lastProbeTime", None)  # a time by value upstream: its absence is written out
 
 
 def default_template(template: Obj) -> None:
