@@ -223,7 +223,9 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
 
 
 def check_object(served: Served, new: Obj, old: Obj) -> list[FieldError]:
-    return [*served.resource.validate(new), *served.resource.validate_update(new, old)]
+    """What has not changed was valid when it was stored; then only the change is looked at."""
+    errors = served.resource.validate_update(new, old)
+    return [*served.resource.validate(new), *errors] if _content(new) != _content(old) else errors
 
 
 def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:
