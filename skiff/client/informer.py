@@ -186,16 +186,19 @@ class Informer:
             await asyncio.sleep(_retry_wait(failures))
 
     def _after_failure(self, error: Exception) -> None:
-        """Decides where to go on from: after a mere loss of the connection, where the watch stood."""
+        """Decides where to go on from: after the loss of a connection or of a busy server, where the watch stood."""
+        what = self.gvr.group_resource
         if is_gone(error):
-            log.info("relisting %s: %s", self.gvr.group_resource, error)
+            log.info("relisting %s: %s", what, error)
             self._list_from = self._version  # a list that says so itself must ask for the newest
             self._version = ""
-        elif isinstance(error, StatusError):  # also: a version that this server does not know yet
-            log.warning("list and watch of %s: %s", self.gvr.group_resource, error)
+        elif not isinstance(error, StatusError):
+            log.debug("list and watch of %s: %s", what, error)
+        elif error.code == 429 or error.code in (500, 502, 503):
+            log.info("list and watch of %s: %s", what, error)
+        else:  # refused, or a version that this server does not know (it has another store)
+            log.warning("list and watch of %s: %s", what, error)
             self._version = self._list_from = ""
-        else:
-            log.debug("list and watch of %s: %s", self.gvr.group_resource, error)
 
     async def _relist(self) -> None:
         """Replaces the cache by what the server has; handlers get the differences."""

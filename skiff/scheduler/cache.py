@@ -83,9 +83,13 @@ class Cache:
     # --- pods
 
     def set_pod(self, pod: PodInfo) -> PodInfo | None:
-        """Adds, replaces or confirms a placed pod; returns what was known of it before."""
+        """Adds, replaces or confirms a placed pod; returns what was known of it before. A pod of which nothing changed
+        that matters here leaves its node's generation alone."""
         before = self._pods.get(pod.key)
         self._assumed.pop(pod.key, None)
+        if before is not None and before.weighs_like(pod):
+            before.obj = pod.obj
+            return before
         self._remove(pod.key)
         self._add(pod)
         return before

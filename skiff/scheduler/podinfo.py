@@ -136,6 +136,17 @@ class PodInfo:
         copy.node = node
         return copy
 
+    def weighs_like(self, other: "PodInfo") -> bool:
+        """Whether the same pod counts the same on the same node; what cannot change is not compared."""
+        return (
+            self.uid == other.uid
+            and self.node == other.node
+            and self.deleting == other.deleting
+            and self.labels == other.labels
+            and self.requests == other.requests
+            and self.nonzero == other.nonzero
+        )
+
     def __repr__(self) -> str:
         return f"PodInfo({self.key})"
 

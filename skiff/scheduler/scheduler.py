@@ -251,10 +251,11 @@ class Scheduler:
     def _pod_placed(self, pod: PodInfo) -> None:
         self.queue.delete(pod.key)
         self.nominator.remove(pod.key)
+        confirmed = self.cache.assumed(pod.key) is not None
         before = self.cache.set_pod(pod)
         if not self.queue.waiting:
             return
-        if before is None or before.uid != pod.uid:
+        if before is None or confirmed or before.uid != pod.uid:
             self._event(fw.ClusterEvent("Pod", fw.Action.ADD, None, pod))
         elif actions := events.pod_actions(before, pod):
             self._event(fw.ClusterEvent("Pod", actions, before, pod))

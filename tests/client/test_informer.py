@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from skiff.api.errors import service_unavailable, timeout
 from skiff.api.gvr import CONFIGMAPS
 from skiff.client.informer import Informer, Informers
-from tests.client.fakeapi import FakeApi
+from tests.client.fakeapi import FakeApi, answer
 
 pytestmark = pytest.mark.virtual
 
@@ -72,6 +73,24 @@ async def test_a_version_too_old_leads_to_a_relist_with_the_differences(api: Fak
         api.compact()
         await asyncio.sleep(10)
         assert changes == ["updated b {'x': '1'}", "added d {}", "deleted c {}"]
+
+
+@pytest.mark.parametrize(
+    "failure, requests",
+    [
+        pytest.param(service_unavailable("starting"), ["list", "true", "true", "true"], id="a busy server: no relist"),
+        pytest.param(
+            timeout("Too large resource version"), ["list", "true", "true", "list", "true"], id="another store"
+        ),
+    ],
+)
+async def test_what_follows_a_refused_watch(api: FakeApi, failure, requests):
+    async with running(Informer(api.client(), CONFIGMAPS)):
+        await asyncio.sleep(5)
+        api.fail = [answer(failure.code, failure.status)]
+        api.cut(ConnectionError("hung up"))
+        await asyncio.sleep(5)
+        assert [r.query().get("watch", ["list"])[0] for r in api.log] == requests
 
 
 async def test_bookmarks_move_the_version_on(api: FakeApi):

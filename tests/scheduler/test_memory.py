@@ -84,6 +84,20 @@ def test_a_confirmed_pod_is_not_forgotten():
     assert list(cache.node("n").pods) == ["default/p"]
 
 
+def test_a_pod_that_counts_the_same_does_not_change_its_node():
+    cache = Cache()
+    cache.set_node(node("n"))
+    cache.set_pod(info("p", cpu="1", node="n"))
+    generation = cache.node("n").generation
+    later = info("p", cpu="1", node="n")
+    later.obj["status"] = {"startTime": "2026-01-01T00:00:00Z"}
+    cache.set_pod(later)
+    assert cache.node("n").generation == generation
+    assert cache.pod("default/p").start_time == "2026-01-01T00:00:00Z"
+    cache.set_pod(info("p", cpu="2", node="n"))
+    assert cache.node("n").requested == {"cpu": 2000}
+
+
 def test_pods_may_come_before_their_node_and_stay_after_it():
     cache = Cache()
     cache.set_pod(info("p", cpu="1", node="n"))

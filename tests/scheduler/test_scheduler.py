@@ -6,6 +6,7 @@ from skiff.api.gvr import EVENTS, NODES, PODS
 from skiff.api.meta import get_condition
 from skiff.testing.builders import node, pod
 from skiff.testing.cluster import Cluster
+from tests.scheduler.test_filters import attracted, near
 
 alone = pytest.mark.cluster(nodes=0, controllers=[])
 """Only API server and scheduler: nodes and pods are what the test writes."""
@@ -74,6 +75,17 @@ async def test_a_pod_comes_when_another_goes(cluster: Cluster):
     await cluster.until(lambda: why(cluster, "second"))
     await cluster.client.delete(PODS, "first", "default", grace_seconds=0)
     await cluster.until(lambda: where(cluster, "second") == "n1", timeout=5)
+
+
+@alone
+async def test_a_pod_that_wants_company_comes_when_there_is_some(cluster: Cluster):
+    await create_node(cluster, "n1")
+    wish = attracted(near({"app": "web"}, "kubernetes.io/hostname"))
+    await create_pod(cluster, "p", affinity=wish)
+    await cluster.until(lambda: why(cluster, "p"))
+    await cluster.settled(20)
+    await create_pod(cluster, "web", labels={"app": "web"})
+    await cluster.until(lambda: where(cluster, "p") == "n1", timeout=5)
 
 
 @alone
