@@ -67,7 +67,7 @@ def _prepare(served: Served, obj: Obj) -> None:
     else:
         meta.pop("generation", None)
     resource.prepare(obj, None)
-    errors = [*resource.validate(obj), *metadata.validate(resource, meta)]
+    errors = [*metadata.validate(resource, meta), *resource.validate(obj)]
     if errors:
         raise invalid_object(served.gvr, meta.get("name", ""), errors)
 
