@@ -44,7 +44,7 @@ def demo(layout: Layout) -> None:
     assert settings is not None
     install_image(layout)
     asyncio.run(_demo(layout, settings.node_ip))
-    console.print(NEXT)
+    console.print(NEXT, soft_wrap=True)
 
 
 def install_image(layout: Layout) -> None:

@@ -34,6 +34,8 @@ from skiff.wire.messages import Request
 PROGRAMS = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "ctr": "containerd"}
 CNI_DIRECTORIES = ("/usr/lib/cni", "/opt/cni/bin")
 POLL_SECONDS = 0.02
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""The label that kubeadm gives to nodes on which the control plane runs; kubectl shows it under ROLES."""
 
 
 def up(layout: Layout, chosen: dict[str, Any], *, timeout: float) -> None:
@@ -148,6 +150,7 @@ async def _wait_ready(layout: Layout, s: Settings, deadline: float) -> None:
             await _until(lambda: _api_ready(client), layout, deadline, "apiserver")
         with step("Waiting for the node", f"Node {s.node_name} is Ready"):
             await _until(lambda: _node_ready(client, s.node_name), layout, deadline, "node")
+            await client.patch(NODES, s.node_name, {"metadata": {"labels": {CONTROL_PLANE: ""}}})
     finally:
         await client.transport.close()
 
