@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from skiff.proxy import nft
+
 VERDICT = re.compile(r"(goto|jump) (\S+)$")
 REFERENCE = re.compile(r"(?:goto|jump) ([^\s,}]+)")
 SETS = re.compile(r"@(\S+)")
@@ -286,3 +288,40 @@ MATCHES = [
     (re.compile(r"update @(\S+) \{ (ip6? saddr) \}"), lambda t, name, words: t.update(name, words)),
     (re.compile(r"((?:goto|jump) \S+|drop|reject|return)"), lambda t, verdict: verdict),
 ]
+
+
+class Machine:
+    """Stands in for skiff.proxy.nft: both tables of one machine, and the conntrack calls made on it. broken: what nft says instead of working."""
+
+    def __init__(self, monkeypatch):
+        for name in ("apply", "names", "has_rules", "conntrack"):
+            monkeypatch.setattr(nft, name, getattr(self, name))
+        self.tables = {"ip": Nft(), "ip6": Nft()}
+        self.flows = []
+        self.broken = ""
+
+    async def apply(self, script):
+        if self.broken:
+            raise nft.NftError(self.broken)
+        try:
+            self.tables[script.split(" ", 3)[2]].apply(script)
+        except (Refused, KeyError) as e:
+            raise nft.NftError(str(e)) from e
+
+    async def names(self, family, table):
+        state = self.tables[family].state
+        return state and ([*state.chains], [*state.sets])
+
+    async def has_rules(self, family, table, chain):
+        state = self.tables[family].state
+        return bool(state and state.chains[chain].rules)
+
+    async def conntrack(self, arguments):
+        self.flows.append(" ".join(arguments))
+
+    def trace(self, packet):
+        return self.tables["ip"].trace(packet)
+
+    @property
+    def transactions(self):
+        return self.tables["ip"].transactions

@@ -11,54 +11,16 @@ from skiff.proxy import nft
 from skiff.proxy.proxy import Proxy
 from tests.client.fakeapis import FakeApis
 from tests.proxy.builders import endpoint, service, slice_of
-from tests.proxy.nftsim import Nft, Packet, Refused
+from tests.proxy.nftsim import Machine, Packet
 
 pytestmark = pytest.mark.virtual
 
 POD, WEB = "10.244.0.99", Packet("10.244.0.99", "10.96.0.1", 80)
 
 
-class Machine:
-    """Both tables of one machine, and the conntrack calls made on it. broken: what nft says instead of working."""
-
-    def __init__(self):
-        self.tables = {"ip": Nft(), "ip6": Nft()}
-        self.flows = []
-        self.broken = ""
-
-    async def apply(self, script):
-        if self.broken:
-            raise nft.NftError(self.broken)
-        try:
-            self.tables[script.split(" ", 3)[2]].apply(script)
-        except (Refused, KeyError) as e:
-            raise nft.NftError(str(e)) from e
-
-    async def names(self, family, table):
-        state = self.tables[family].state
-        return state and ([*state.chains], [*state.sets])
-
-    async def has_rules(self, family, table, chain):
-        state = self.tables[family].state
-        return bool(state and state.chains[chain].rules)
-
-    async def conntrack(self, arguments):
-        self.flows.append(" ".join(arguments))
-
-    def trace(self, packet):
-        return self.tables["ip"].trace(packet)
-
-    @property
-    def transactions(self):
-        return self.tables["ip"].transactions
-
-
 @pytest.fixture
 def machine(monkeypatch):
-    machine = Machine()
-    for name in ("apply", "names", "has_rules", "conntrack"):
-        monkeypatch.setattr(nft, name, getattr(machine, name))
-    return machine
+    return Machine(monkeypatch)
 
 
 @pytest.fixture
