@@ -169,21 +169,23 @@ def bookmark(served: Served, revision: int, *, initial_end: bool = False) -> byt
 def _limit_time(call: Call, watcher: Watcher, served: Served, wanted: options.ListOptions) -> None:
     """Sets the end of the watch and, where wanted, a bookmark each minute and at the end."""
     loop = asyncio.get_running_loop()
-    hub = served.cache.hub
     seconds = float(min(wanted.timeout_seconds or 0, LONGEST_S))
     if seconds <= 0:
         seconds = DEFAULT_TIMEOUT_S * (1 + env.rng().random())
 
-    def end() -> None:
-        if wanted.bookmarks and not watcher.ended:
-            watcher.push(bookmark(served, hub.revision))
-        watcher.finish()
-
-    def remind() -> None:
-        if not watcher.ended:
-            watcher.push(bookmark(served, hub.revision))
-            watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, remind)
-
-    watcher.timers["end"] = loop.call_later(seconds, end)
+    watcher.timers["end"] = loop.call_later(seconds, _end, watcher, served, wanted.bookmarks)
     if wanted.bookmarks:
-        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, remind)
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served)
+
+
+def _end(watcher: Watcher, served: Served, bookmarks: bool) -> None:
+    if bookmarks and not watcher.ended:
+        watcher.push(bookmark(served, served.cache.hub.revision))
+    watcher.finish()
+
+
+def _remind(watcher: Watcher, served: Served) -> None:
+    if not watcher.ended:
+        watcher.push(bookmark(served, served.cache.hub.revision))
+        loop = asyncio.get_running_loop()
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served)
