@@ -35,7 +35,7 @@ from skiff.apiserver.server import APIServer
 from skiff.apiserver.virtual import Identity
 from skiff.client.informer import Informer, Informers, cache_observer
 from skiff.client.inprocess import InProcess
-from skiff.client.rest import Client
+from skiff.client.rest import Client, Transport
 from skiff.controllers.main import run_manager
 from skiff.controllers.registry import Options, selected
 from skiff.kubelet.kubelet import Kubelet
@@ -44,9 +44,10 @@ from skiff.kubelet.simulated import SimulatedHost, SimulatedRuntime
 from skiff.scheduler.main import run_scheduler
 from skiff.store import Event
 from skiff.store.memory import MemoryStore
+from skiff.testing.faults import Faults, FaultyTransport
 from skiff.testing.loop import VirtualEnvironment, VirtualLoop
 from skiff.testing.mutation import MutationDetector
-from skiff.wire.messages import UserInfo
+from skiff.wire.messages import Request, Response, UserInfo
 
 ADMIN = UserInfo("kubernetes-admin", ("system:masters", "system:authenticated"))
 MANAGER = UserInfo("system:kube-controller-manager", ("system:authenticated",))
@@ -115,7 +116,8 @@ class SimulatedNode:
 class Cluster:
     """nodes: how many at the start, named node-1, node-2 ... controllers: as kube-controller-manager's --controllers; an
     empty list runs none. scheduler: whether one runs. rbac: real authorization with upstream's roles instead of none.
-    seed: of a virtual loop; None leaves the loop's own. Attributes: `client` (an administrator's), `store`, `api`."""
+    seed: of a virtual loop; None leaves the loop's own. Attributes: `client` (an administrator's), `store`, `api` (None
+    while it is down), `faults` (of the components' connections)."""
 
     def __init__(
         self,
@@ -143,6 +145,8 @@ class Cluster:
         self._happened = asyncio.Event()
         self._last_change = 0.0
         self._detector = MutationDetector()
+        self.faults = Faults()
+        self.api: APIServer | None = None
         self._numbered = 0
 
     # --- life
@@ -162,8 +166,7 @@ class Cluster:
     async def _begin(self) -> None:
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
         self._recording = self._group.create_task(self._record(), name="history")
-        self.api = self._make_api()
-        await self.api.start()
+        await self._start_api()
         self.client = self.client_for(ADMIN)
         await self._bootstrap()
         self._informers = Informers(self.client)
@@ -185,8 +188,7 @@ class Cluster:
     async def _end(self) -> None:
         for name in reversed(list(self._tasks)):
             await self.stop(name)
-        if hasattr(self, "api"):
-            await self.api.close()
+        await self._stop_api()
         for node in self.nodes.values():
             await node.runtime.close()
         await self.store.close()
@@ -232,12 +234,38 @@ class Cluster:
             from skiff.apiserver.authz.bootstrap import reconcile
 
             await reconcile(self.client)
+        assert self.api is not None
         await Bootstrap(self.client, self.api.registry.lookup, API_ADDRESS).ensure()
 
     # --- components
 
     def client_for(self, user: UserInfo) -> Client:
-        return Client(InProcess(self.api.handler, user, latency_s=LATENCY_S), user_agent=user.name)
+        """The administrator's sees no faults."""
+        transport: Transport = InProcess(self._handle, user, latency_s=LATENCY_S)
+        if user is not ADMIN:
+            transport = FaultyTransport(transport, self.faults)
+        return Client(transport, user_agent=user.name)
+
+    async def _handle(self, request: Request) -> Response:
+        if self.api is None:
+            raise ConnectionError("connection refused")
+        return await self.api.handler(request)
+
+    async def restart_api(self, down_seconds: float = 0) -> None:
+        """The API server ends and a new one starts over the same store; every watch breaks."""
+        await self._stop_api()
+        await asyncio.sleep(down_seconds)
+        await self._start_api()
+
+    async def _start_api(self) -> None:
+        api = self._make_api()
+        await api.start()
+        self.api = api
+
+    async def _stop_api(self) -> None:
+        api, self.api = self.api, None
+        if api is not None:
+            await api.close()
 
     async def _manager(self) -> None:
         client = self.client_for(MANAGER)

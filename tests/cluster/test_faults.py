@@ -1,4 +1,5 @@
-"""Idea 9 of the architecture: components are killed at any moment, and the cluster comes to the state that was asked for."""
+"""Idea 9 of the architecture: components are killed at any moment, requests and answers get lost, and yet the cluster comes
+to the state that was asked for."""
 
 import asyncio
 import random
@@ -15,7 +16,7 @@ COMPONENTS = ("controller-manager", "scheduler", "node-1", "node-2", "node-3")
 
 async def disturb(cluster: Cluster, rng: random.Random) -> None:
     """Something that users and fate do."""
-    act = rng.randrange(5)
+    act = rng.randrange(6)
     if act == 0:
         await cluster.client.patch(DEPLOYMENTS, "web", {"spec": {"replicas": rng.randint(1, 8)}}, "default")
     elif act == 1:
@@ -26,6 +27,8 @@ async def disturb(cluster: Cluster, rng: random.Random) -> None:
         pods = (await cluster.client.list(PODS, "default")).items
         if pods:
             await cluster.client.delete(PODS, rng.choice(pods)["metadata"]["name"], "default")
+    elif act == 3:
+        await cluster.restart_api(rng.choice([0, 0.01, 5, 30]))
     else:
         name = rng.choice(COMPONENTS)
         await cluster.stop(name)
@@ -37,11 +40,13 @@ async def scenario(seed: int) -> None:
     rng = random.Random(seed)
     async with Cluster(nodes=3, seed=seed) as cluster:
         client = cluster.client
+        cluster.faults.requests = cluster.faults.answers = cluster.faults.watches = rng.choice([0, 0.02, 0.1])
         await client.create(DEPLOYMENTS, deployment("web", replicas=4, cpu="100m"))
         await client.create(SERVICES, service("web"))
         for _ in range(15):
             await asyncio.sleep(rng.choice([0, 0.005, 0.05, 3]))
             await disturb(cluster, rng)
+        cluster.faults.requests = cluster.faults.answers = cluster.faults.watches = 0
         await cluster.settled(400, timeout=7200)
         wanted = await client.get(DEPLOYMENTS, "web", "default")
         image = wanted["spec"]["template"]["spec"]["containers"][0]["image"]

@@ -173,18 +173,20 @@ async def test_a_restarted_scheduler_goes_on(cluster: Cluster):
 @alone
 async def test_a_failed_binding_is_repeated(cluster: Cluster):
     await create_node(cluster, "n1")
-    handler = cluster.api.handler
+    inner = cluster.api
     refusals = [0]
 
-    async def sometimes(request):
-        if request.path.endswith("/binding") and refusals[0] < 2:
-            refusals[0] += 1
-            raise ConnectionError("the connection broke")
-        return await handler(request)
+    class Sometimes:
+        async def handler(self, request):
+            if request.path.endswith("/binding") and refusals[0] < 2:
+                refusals[0] += 1
+                raise ConnectionError("the connection broke")
+            return await inner.handler(request)
 
-    await cluster.stop("scheduler")
-    cluster.api.handler = sometimes
-    cluster.start("scheduler")
+        async def close(self):
+            await inner.close()
+
+    cluster.api = Sometimes()
     await create_pod(cluster, "p")
     await cluster.until(lambda: where(cluster, "p"), timeout=10)
     await cluster.settled()
