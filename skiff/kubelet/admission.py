@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from skiff.api.types import Obj
 from skiff.kubelet import qos
-from skiff.kubelet.pods import is_static, is_terminal
+from skiff.kubelet.pods import containers, init_containers, is_static, is_terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,20 @@ def admit(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
     if rejection is None and not matches_node(pod, node):
         text = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
         rejection = Rejection("NodeAffinity", text)
+    if rejection is None and host_ports(pod) & {
+        p for o in others if not is_terminal(o.get("status")) for p in host_ports(o)
+    }:
+        text = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+        rejection = Rejection("NodePorts", text)
     if rejection is None and not is_static(pod):
         rejection = _taints(pod, node)
     return rejection
+
+
+def host_ports(pod: Obj) -> set[tuple[str, int]]:
+    """(protocol, port) that the pod takes on the node, whatever the address."""
+    specs = [*containers(pod), *init_containers(pod)]
+    return {(p.get("protocol", "TCP"), p["hostPort"]) for c in specs for p in c.get("ports") or [] if p.get("hostPort")}
 
 
 def _resources(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:

@@ -75,9 +75,15 @@ def make(tree: Tree, path: str, resources: Resources) -> None:
         if root is None:
             continue
         target = root / path.strip("/") / file
-        if target.exists() and target.read_text().strip() != text:
+        if target.exists() and not _says(target.read_text().strip(), text):
             with contextlib.suppress(OSError):  # a kernel without the feature, or a limit below what is in use already
                 target.write_text(text)
+
+
+def _says(present: str, wanted: str) -> bool:
+    """Whether a control file holds that value already; v1 shows "no limit" as a huge number."""
+    unlimited = present.isdecimal() and int(present) >= 1 << 60
+    return present == wanted or (wanted == "-1" and unlimited)
 
 
 def _delegate(root: Path, path: str) -> None:

@@ -28,7 +28,7 @@ from skiff.kubelet.podcache import PodCache
 from skiff.kubelet.podmanager import PodManager
 from skiff.kubelet.pressure import Pressure
 from skiff.kubelet.prober import Prober
-from skiff.kubelet.runtime import Runtime
+from skiff.kubelet.runtime import Runtime, RuntimeFailure, RuntimeInfo
 from skiff.kubelet.staticpods import StaticPods
 from skiff.kubelet.statusmanager import StatusManager
 from skiff.kubelet.volumes.manager import VolumeManager
@@ -83,7 +83,7 @@ class Kubelet:
         options = self.options
         services = self._informers.get(SERVICES)
         source = Informer(self.client, PODS, fields=f"spec.nodeName={self.node_name}")
-        info = await self.runtime.info()
+        info = await self._runtime_info()
         pods = self.pods = PodManager(tasks=tasks, options=options)
         cache = PodCache(
             runtime=self.runtime,
@@ -121,6 +121,15 @@ class Kubelet:
             rotation = LogRotation(cache=cache, runtime=self.runtime, options=options)
             tasks.create_task(rotation.run(), name="log rotation")
         self.ready.set()
+
+    async def _runtime_info(self) -> RuntimeInfo:
+        """As soon as the runtime answers."""
+        while True:
+            try:
+                return await self.runtime.info()
+            except RuntimeFailure as e:
+                log.warning("waiting for the container runtime: %s", e)
+                await asyncio.sleep(0.2)
 
     async def server_handler(self) -> Handler:
         """The HTTP face (logs, exec, stats), once the kubelet has begun."""
@@ -174,6 +183,7 @@ class Kubelet:
             services=services.items,
             node=lambda: self.nodes.node if self.nodes else None,
             api_pod=pods.api_pod,
+            burstable_milli=pods.burstable_milli,
             allocatable=given,
             memory=machine.memory,
             resolver=parse_resolv_conf(files[0]),

@@ -19,6 +19,8 @@ from skiff.kubelet.runtime import Runtime, RuntimeFailure, RuntimeInfo
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
+UNREADY_S = 0.2
+"""A node that is not ready looks again soon: often only the network's configuration is missing."""
 UNREADY_SECONDS = 0.05
 """The first wait before looking again at a node that is not ready (at start its network is about to come); it grows."""
 
@@ -58,6 +60,11 @@ class NodeStatus:
     @property
     def pod_cidr(self) -> str:
         return str(((self.node or {}).get("spec") or {}).get("podCIDR") or "")
+
+    @property
+    def ready(self) -> bool:
+        conditions = ((self.node or {}).get("status") or {}).get("conditions") or []
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     async def register(self) -> None:
         """Until it has succeeded: create the node or take over the one there is."""
@@ -103,6 +110,8 @@ class NodeStatus:
             wait = self._options.status_seconds
             try:
                 await self.update()
+                if not self.ready:
+                    wait = UNREADY_S
                 unready = UNREADY_SECONDS if self._is_ready() else min(unready * 1.5, wait)
                 wait = wait if self._is_ready() else unready
             except (StatusError, ConnectionError, RuntimeFailure) as e:

@@ -23,6 +23,7 @@ from skiff.kubelet.volumes.manager import VolumeManager
 class Parts:
     """services: of the cluster, for environment variables. resolver, hosts_text: of the node, as read at start.
     node: the Node object as last seen. api_pod: the API's object of a pod (a static pod's mirror), None if there is none.
+    burstable_milli: CPU requests of all Burstable pods.
     allocatable: of the node, as a ResourceList."""
 
     node_name: str
@@ -43,6 +44,7 @@ class Parts:
     services: Callable[[], Sequence[Obj]]
     node: Callable[[], Obj | None]
     api_pod: Callable[[Obj], Obj | None]
+    burstable_milli: Callable[[], int]
     allocatable: dict[str, str]
     memory: int
     resolver: Resolver

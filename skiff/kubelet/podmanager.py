@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from skiff.api.types import Obj
 from skiff.client.informer import Change, Informer
-from skiff.kubelet import admission
+from skiff.kubelet import admission, qos
 from skiff.kubelet.admission import Rejection
 from skiff.kubelet.killer import Killer
 from skiff.kubelet.options import Options
@@ -67,6 +67,11 @@ class PodManager:
             )
             return found if own else None
         return found if found is not None and found["metadata"]["uid"] == meta["uid"] else None
+
+    def burstable_milli(self) -> int:
+        """What the Burstable pods that run ask for together, in thousandths of a CPU."""
+        pods = [w.pod for w in self.workers if w.phase is Phase.SYNCING and qos.qos_class(w.pod) == "Burstable"]
+        return sum(qos.pod_amounts(p, "requests").get("cpu", 0) for p in pods)
 
     def mirrors(self) -> list[Obj]:
         """The API's mirrors of this node's static pods."""

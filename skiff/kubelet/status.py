@@ -306,6 +306,12 @@ def _conditions(pod: Obj, state: PodState, old: Obj, facts: Facts, status: Obj) 
     for c in old.get("conditions") or []:
         if c["type"] == "DisruptionTarget" and all(f["type"] != "DisruptionTarget" for f in foreign):
             foreign.append(c)
+    if facts.override and facts.override.reason == "Evicted":
+        foreign = [c for c in foreign if c["type"] != "DisruptionTarget"]
+        target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+        foreign.append(
+            _timed({**target, "message": facts.override.message}, _find(old, "DisruptionTarget"), pod, facts.now)
+        )
     statuses = {s["name"]: s for key in ("initContainerStatuses", "containerStatuses") for s in status[key]}
     sandbox_needed, _, _ = plan.sandbox_change(pod, state)
     ready_containers = containers_ready(pod, statuses, status["phase"])
@@ -318,6 +324,10 @@ def _conditions(pod: Obj, state: PodState, old: Obj, facts: Facts, status: Obj) 
     ]
     before = {c["type"]: c for c in old.get("conditions") or []}
     return foreign + [_timed(c, before.get(c["type"]), pod, facts.now) for c in own]
+
+
+def _find(status: Obj, type: str) -> Obj | None:
+    return next((c for c in status.get("conditions") or [] if c["type"] == type), None)
 
 
 def _condition(type: str, ok: bool, reason: str = "", message: str = "") -> Obj:

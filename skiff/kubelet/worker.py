@@ -30,7 +30,7 @@ from skiff.kubelet.pods import (
     is_terminal,
     parse_time,
 )
-from skiff.kubelet.runtime import PodState, RuntimeFailure
+from skiff.kubelet.runtime import PodState, Resources, RuntimeFailure
 from skiff.kubelet.starter import Ground, PostStartFailed, SandboxProblem, Starter, StartProblem, backoff_key, kind_of
 from skiff.kubelet.status import Facts, StartFailure, pod_status
 from skiff.kubelet.volumes.manager import Mounted, VolumeError
@@ -255,8 +255,11 @@ class PodWorker:
 
     async def _prepare(self) -> None:
         p, uid = self._parts, self.uid
-        if p.options.cgroup_root:
-            await p.host.make_cgroup(qos.cgroup_path(p.options.cgroup_root, self.pod), qos.pod_cgroup(self.pod))
+        root = p.options.cgroup_root
+        if root:
+            await p.host.make_cgroup(f"{root}/burstable", Resources(cpu_shares=qos.cpu_shares(p.burstable_milli())))
+            await p.host.make_cgroup(f"{root}/besteffort", Resources(cpu_shares=qos.MIN_SHARES))
+            await p.host.make_cgroup(qos.cgroup_path(root, self.pod), qos.pod_cgroup(self.pod))
         await p.host.make_directory(f"{p.options.root}/pods/{uid}", 0o750)
 
     async def _mount(self) -> Mapping[str, Mounted]:
