@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from skiff.api.gvr import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS, SERVICES
+from skiff.api.gvr import CONFIGMAPS, DEPLOYMENTS, EVENTS, NAMESPACES, PODS, REPLICASETS, SERVICES
 from skiff.api.types import GVR, Obj
 from skiff.client.rest import Client
 from skiff.cluster import image
@@ -98,10 +98,17 @@ async def settled(client: Client) -> None:
         if time.monotonic() > deadline:
             raise Problem(
                 "the demo's pods did not become ready",
+                await _last_warning(client),
                 todo=f"skiff kubectl -n {NAMESPACE} describe pods",
                 code=EXIT_NOT_READY,
             )
         await asyncio.sleep(0.05)
+
+
+async def _last_warning(client: Client) -> str:
+    events = (await client.list(EVENTS, NAMESPACE, fields="type=Warning")).items
+    newest = max(events, key=lambda e: e.get("lastTimestamp") or "", default=None)
+    return f"{newest['reason']}: {newest['message']}" if newest else ""
 
 
 async def _is_settled(client: Client) -> bool:
