@@ -37,7 +37,7 @@ class DNS:
         self.server = Server(listen, self._resolver.resolve)
 
     async def run(self) -> None:
-        """Until cancelled. Raises OSError when an address cannot be used."""
+        """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.server.run(), name="dns server")
             if self._service_ip:

@@ -6,6 +6,7 @@ TCP connections are few and short; an idle or slow one is closed.
 
 import asyncio
 import logging
+import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 TCP_CONNECTIONS = 128
 TCP_IDLE_SECONDS = 10.0
 UDP_WAITING = 1024
+RETRY_SECONDS = 2.0
 
 Resolve = Callable[[bytes, bool], bytes | Awaitable[bytes | None] | None]
 """(query, over tcp) → the reply, None for none at all, or something that gives one later."""
@@ -33,13 +35,22 @@ class Server:
         self.listening = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled. Raises OSError when an address cannot be used."""
+        """Until cancelled. An address that cannot be used (yet) is tried again: others share this process."""
+        while True:
+            try:
+                await self._serve()
+            except* OSError as e:
+                log.error("cannot listen, trying again: %s", "; ".join(map(str, e.exceptions)))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
+        self.addresses.clear()
         async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
             for host, port in self._listen:
                 bound = await self._listen_tcp(host, port, group, stack)
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(self, group), local_addr=(host, bound)
+                    lambda: _Datagrams(self, group), sock=_udp_socket(host, bound)
                 )
                 stack.callback(transport.close)
                 self.addresses.append((host, bound))
@@ -96,6 +107,21 @@ class Server:
         finally:
             self._connections -= 1
             writer.close()
+
+
+def _udp_socket(host: str, port: int) -> socket.socket:
+    """Shares the port with who listens on all addresses, as mDNS responders do on 5353; packets for this address are
+    ours. A second server of our own fails at TCP."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):  # it may have set either
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _drop(found: Awaitable[bytes | None]) -> None:

@@ -108,10 +108,7 @@ class SqliteStore:
         expiry = {
             op.key: env.epoch() + op.ttl_seconds for op in ops if isinstance(op, Put) and op.ttl_seconds is not None
         }
-        await self._slots.acquire()
-        if self._closed:
-            self._slots.release()
-            self._check_open()
+        await self._slot()
         future = asyncio.get_running_loop().create_future()
         self._writer.submit(Write(tuple(ops), current_cause(), expiry, future))
         return await future
@@ -128,7 +125,7 @@ class SqliteStore:
         self._check_open()
         if revision > self.revision:
             raise FutureRevision(f"cannot compact at {revision}, the store is at {self.revision}")
-        await self._slots.acquire()
+        await self._slot()
         future = asyncio.get_running_loop().create_future()
         self._writer.submit(Compact(revision, future))
         self._compacted = max(self._compacted, await future)
@@ -150,6 +147,13 @@ class SqliteStore:
         self._reading.close()
         self._db.close()
         os.close(self._lock)
+
+    async def _slot(self) -> None:
+        """Waits until the writer takes one more job; `_deliver` gives the place back."""
+        await self._slots.acquire()
+        if self._closed:
+            self._slots.release()
+            self._check_open()
 
     def _check_open(self) -> None:
         if self._closed:

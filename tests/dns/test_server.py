@@ -1,6 +1,7 @@
 """The server on real sockets of the loopback, with a stand-in for the node's own name server."""
 
 import asyncio
+import socket
 import struct
 
 import dnslib
@@ -98,16 +99,28 @@ async def tcp(address, *queries):
     return replies
 
 
-def serving(test, tmp_path, monkeypatch, *, ready=True, nameserver=True):
+async def start_upstream():
+    """On one free port, of both protocols."""
+    upstream = Upstream()
+    for _ in range(20):
+        over_tcp = await asyncio.start_server(upstream.serve_tcp, "127.0.0.1", 0)
+        port = over_tcp.sockets[0].getsockname()[1]
+        try:
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_datagram_endpoint(lambda: upstream, local_addr=("127.0.0.1", port))
+            return over_tcp, transport, port
+        except OSError:
+            over_tcp.close()
+            await over_tcp.wait_closed()
+    raise AssertionError("no free port")
+
+
+def serving(test, tmp_path, monkeypatch, *, ready=True, nameserver=True, seconds=5.0):
     """Runs test(address of our server) beside the server and its upstream."""
 
     async def main():
-        loop = asyncio.get_running_loop()
-        upstream = Upstream()
-        transport, _ = await loop.create_datagram_endpoint(lambda: upstream, local_addr=("127.0.0.1", 0))
-        port = transport.get_extra_info("sockname")[1]
-        over_tcp = await asyncio.start_server(upstream.serve_tcp, "127.0.0.1", port)
-        monkeypatch.setattr(forward, "SECONDS", 0.05)
+        over_tcp, transport, port = await start_upstream()
+        monkeypatch.setattr(forward, "SECONDS", seconds)
         conf = ResolvConf(tmp_path / "resolv.conf", ())
         monkeypatch.setattr(conf, "servers", lambda: [("127.0.0.1", port)] if nameserver else [])
         resolver = Resolver(OneService(), Forwarder(conf), "cluster.local")
@@ -187,7 +200,7 @@ def test_nobody_answers_servfail(tmp_path, monkeypatch, nameserver):
     async def test(address):
         assert parse(await udp(address, question("silent.example.com"))) == (wire.SERVFAIL, [])
 
-    serving(test, tmp_path, monkeypatch, nameserver=nameserver)
+    serving(test, tmp_path, monkeypatch, nameserver=nameserver, seconds=0.02)
 
 
 def test_before_the_view_is_complete_the_clusters_names_are_servfail(tmp_path, monkeypatch):
@@ -222,3 +235,43 @@ def test_a_resolv_conf_that_changes_is_read_again(tmp_path):
     assert conf.servers() == [("192.0.2.1", 53)]
     path.unlink()
     assert conf.servers() == [("192.0.2.1", 53)]
+
+
+def test_an_address_that_cannot_be_used_is_tried_again(caplog, monkeypatch):
+    monkeypatch.setattr("skiff.dns.server.RETRY_SECONDS", 0.01)
+
+    async def test():
+        taken = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+        port = taken.sockets[0].getsockname()[1]
+        server = Server([("127.0.0.1", port)], lambda data, tcp: b"reply")
+        running = asyncio.create_task(server.run())
+        async with asyncio.timeout(10):
+            while not caplog.records:  # noqa: ASYNC110 - it logs, and no more
+                await asyncio.sleep(0.001)
+            assert not server.listening.is_set()
+            taken.close()
+            await taken.wait_closed()
+            await server.listening.wait()
+            assert await udp(("127.0.0.1", port), b"?") == b"reply"
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(test())
+
+
+def test_the_port_is_shared_with_an_mdns_responder():
+    async def test():
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("0.0.0.0", 0))
+        port = other.getsockname()[1]
+        server = Server([("127.0.0.1", port)], lambda data, tcp: b"reply")
+        running = asyncio.create_task(server.run())
+        async with asyncio.timeout(10):
+            await server.listening.wait()
+            assert await udp(("127.0.0.1", port), b"?") == b"reply"
+        running.cancel()
+        await asyncio.wait([running])
+        other.close()
+
+    asyncio.run(test())

@@ -270,3 +270,19 @@ def test_the_file_is_for_its_owner_only(path):
 def test_an_unknown_url_is_a_value_error(url):
     with pytest.raises(ValueError, match="unknown store"):
         asyncio.run(open_store(url))
+
+
+def test_what_waits_for_a_place_when_the_store_closes_is_told(path, monkeypatch):
+    monkeypatch.setattr("skiff.store.sqlite.IN_FLIGHT", 2)
+
+    async def test():
+        store = await SqliteStore.open(path)
+        waiting = [asyncio.create_task(store.txn([Put(f"/{i}", b"")])) for i in range(10)]
+        waiting.append(asyncio.create_task(store.compact(1)))
+        await asyncio.sleep(0)
+        await store.close()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert results[:2] == [2, 3]
+        assert all(isinstance(r, Unavailable) for r in results[2:])
+
+    asyncio.run(test())
