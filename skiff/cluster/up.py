@@ -28,7 +28,7 @@ from skiff.cluster.progress import console, step
 from skiff.cluster.supervisor import read_pid
 from skiff.kubelet.containerd import SANDBOX_IMAGE, config_text
 from skiff.kubelet.images import busybox_archive
-from skiff.network.host import setup_bridge
+from skiff.network.host import NetworkError, setup_bridge
 from skiff.wire.messages import Request
 
 PROGRAMS = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "ctr": "containerd"}
@@ -91,17 +91,10 @@ def choose(layout: Layout, chosen: dict[str, Any]) -> Settings:
 
 def prepare(layout: Layout, s: Settings) -> None:
     """Everything that must be there before the first process starts; each part keeps what it finds."""
-    from skiff.kubeadm.kubeconfig import write_kubeconfigs
-    from skiff.kubeadm.pki import ensure_pki
-
     for directory in (layout.run, layout.logs, layout.containerd, layout.cni_conf, layout.root / "manifests"):
         directory.mkdir(parents=True, exist_ok=True)
-    with step("Making the node network", f"Network {s.node_network} on {s.bridge}"):
-        prefix = ipaddress.ip_network(s.node_network).prefixlen
-        setup_bridge(s.bridge, f"{s.node_ip}/{prefix}")
-    with step("Making certificates", f"Certificates in {layout.pki}"):
-        ensure_pki(layout.pki, node_name=s.node_name, node_ips=[s.node_ip], service_ip=s.kubernetes_ip, domain=s.domain)
-        write_kubeconfigs(layout.root, layout.pki, server=s.server, node_name=s.node_name)
+    make_network(s)
+    make_certificates(layout, s)
     config = config_text(
         root=layout.containerd / "root",
         state=layout.containerd / "state",
@@ -111,6 +104,29 @@ def prepare(layout: Layout, s: Settings) -> None:
     )
     write_atomically(layout.containerd_config, config)
     write_atomically(layout.run / "processes.json", json.dumps(specs(layout), indent=1))
+
+
+def make_network(s: Settings) -> None:
+    with step("Making the node network", f"Network {s.node_network} on {s.bridge}"):
+        prefix = ipaddress.ip_network(s.node_network).prefixlen
+        try:
+            setup_bridge(s.bridge, f"{s.node_ip}/{prefix}")
+        except (NetworkError, OSError) as err:
+            why = f"{err} (containers and some virtual machines are not allowed to)"
+            raise Problem("this machine's network cannot be changed", why, "run skiff where root may") from err
+
+
+def make_certificates(layout: Layout, s: Settings) -> None:
+    from skiff.kubeadm.kubeconfig import write_kubeconfigs
+    from skiff.kubeadm.pki import PKIError, ensure_pki
+
+    node, ips = s.node_name, [s.node_ip]
+    with step("Making certificates", f"Certificates in {layout.pki}"):
+        try:
+            ensure_pki(layout.pki, node_name=node, node_ips=ips, service_ip=s.kubernetes_ip, domain=s.domain)
+            write_kubeconfigs(layout.root, layout.pki, server=s.server, node_name=node)
+        except (PKIError, OSError) as err:
+            raise Problem("certificates cannot be made", str(err), f"look at {layout.pki}") from err
 
 
 def start(layout: Layout) -> None:
