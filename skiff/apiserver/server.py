@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CAUSE_HEADER = "skiff-cause"
+CAUSE_LIMIT = 128
 
 
 class APIServer:
@@ -105,6 +106,7 @@ class APIServer:
         params = parse_query(request) if request.query_string else {}
         if params and info.resource:
             _refine(info, params)
+        inherited = env.cause.get() if request.user is not None else ""  # a connection's context knows nothing
         request.user = user = await self.authentication.authenticate(request)
         # Places in the chain: flow control, audit.
         if impersonation.is_asked(request.headers):
@@ -126,7 +128,7 @@ class APIServer:
         if not info.resource:
             return await self.paths.answer(request)
         if request.method not in ("GET", "HEAD"):
-            env.cause.set(request.headers.get(CAUSE_HEADER) or env.cause.get() or env.uid())
+            env.cause.set(request.headers.get(CAUSE_HEADER, "")[:CAUSE_LIMIT] or inherited or env.uid())
         served = self.registry.find(info.group, info.version, info.resource)
         verb = routes.find(served, info)
         assert served is not None

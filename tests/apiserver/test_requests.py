@@ -371,3 +371,23 @@ def test_large_answers_are_compressed_for_who_can_read_it(api):
     packed, plain = api(scenario)
     assert packed.headers["content-encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
+
+
+# --- causes
+
+
+@pytest.mark.parametrize(
+    "headers, length",
+    [
+        pytest.param({}, 36, id="a new one for each write"),
+        pytest.param({"skiff_cause": "because"}, 7, id="the client's"),
+        pytest.param({"skiff_cause": "x" * 1000}, 128, id="a long one is cut"),
+    ],
+)
+def test_a_write_carries_its_cause(api, headers, length):
+    async def scenario(call):
+        await call("POST", CM, configmap("a"), **headers)
+        page = await call.server.registry.store.range("/registry/core/configmaps/")
+        return page.records[0].cause
+
+    assert len(api(scenario)) == length
