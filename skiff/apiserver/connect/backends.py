@@ -126,17 +126,17 @@ class Backends:
         if endpoints is None:
             raise not_found(ENDPOINTS, name)
         choices = [
-            (address["ip"], p["port"])
+            (address, p["port"])
             for subset in endpoints.get("subsets") or ()
             for p in subset.get("ports") or ()
             if p.get("name", "") == port
             for address in subset.get("addresses") or ()
-            if self._is_pods_own(address)
         ]
-        if not choices:
-            raise service_unavailable(f'no endpoints available for service "{request_name}"')
-        ip, number = env.rng().choice(choices)
-        return Target(scheme or "http", ip, number)
+        env.rng().shuffle(choices)
+        for address, number in choices:
+            if await self._is_pods_own(address):
+                return Target(scheme or "http", address["ip"], number)
+        raise service_unavailable(f'no endpoints available for service "{request_name}"')
 
     async def existing_pod(self, namespace: str, name: str) -> Obj:
         pod = await self._lookup.fresh(PODS, namespace, name)
@@ -144,12 +144,12 @@ class Backends:
             raise not_found(PODS, name)
         return pod
 
-    def _is_pods_own(self, address: Obj) -> bool:
+    async def _is_pods_own(self, address: Obj) -> bool:
         """Only addresses of pods are reached: an Endpoints object is anybody's text."""
         ref = address.get("targetRef") or {}
         if ref.get("kind") != "Pod":
             return False
-        pod = self._lookup.get(PODS, ref.get("namespace", ""), ref.get("name", ""))
+        pod = await self._lookup.fresh(PODS, ref.get("namespace", ""), ref.get("name", ""))
         status = (pod or {}).get("status") or {}
         return address.get("ip") in [status.get("podIP"), *(p.get("ip") for p in status.get("podIPs") or ())]
 
