@@ -12,8 +12,8 @@ from skiff.dns.answer import answer
 from skiff.dns.dns import ClusterView
 from skiff.dns.publish import publish
 from skiff.proxy.proxy import Proxy
-from skiff.testing.cluster import Cluster
 from skiff.testing.builders import deployment
+from skiff.testing.cluster import Cluster
 from skiff.wire.messages import UserInfo
 from tests.proxy.nftsim import Machine, Packet
 
