@@ -8,8 +8,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-import orjson
-
 from skiff import env
 from skiff.api.errors import StatusError, internal
 from skiff.apiserver import requestinfo, routes
@@ -19,6 +17,7 @@ from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.metrics import Metrics
+from skiff.apiserver.negotiation import Accepted, dump, wants_pretty
 from skiff.apiserver.options import boolean, first
 from skiff.apiserver.paths import Paths
 from skiff.apiserver.registry import Registry, unavailable
@@ -93,12 +92,12 @@ class APIServer:
         try:
             response = await self._guarded(request, info)
         except StatusError as e:
-            response = error_response(e)
+            response = error_response(e, request)
         except StoreError as e:
-            response = error_response(unavailable(e))
+            response = error_response(unavailable(e), request)
         except Exception:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
-            response = error_response(internal("the server has encountered an unexpected error"))
+            response = error_response(internal("the server has encountered an unexpected error"), request)
         self.metrics.observe(info, response.status, time() - started)
         return response
 
@@ -159,6 +158,6 @@ def _refine(info: RequestInfo, params: dict[str, list[str]]) -> None:
     requestinfo.refine(info, boolean(params, "watch"), name)
 
 
-def error_response(error: StatusError) -> Response:
+def error_response(error: StatusError, request: Request) -> Response:
     headers = {"content-type": "application/json", "cache-control": "no-cache, private", **error.headers}
-    return Response(error.code, headers, orjson.dumps(error.status))
+    return Response(error.code, headers, dump(error.status, Accepted(pretty=wants_pretty(request))))
