@@ -131,10 +131,10 @@ def status_error(code: int, reason: str, message: str, details: Obj | None = Non
         "status": "Failure",
         "message": message,
         "reason": reason,
-        "code": code,
     }
     if details:
         status["details"] = {k: v for k, v in details.items() if v not in ("", None, [])}
+    status["code"] = code
     if not reason:
         del status["reason"]
     return StatusError(status)

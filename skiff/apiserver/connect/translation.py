@@ -119,9 +119,17 @@ async def _outward(socket: WebSocket, streams: dict[int, SpdyStream]) -> bytes:
 
 
 async def _pump(socket: WebSocket, channel: int, stream: SpdyStream) -> None:
+    """A reset is the end of the output: runtimes reset the streams of a command that they could not start."""
     prefix = bytes((channel,))
-    while data := await stream.read(32 * 1024):
+    while data := await _read(stream):
         await socket.send(prefix + data)
+
+
+async def _read(stream: SpdyStream) -> bytes:
+    try:
+        return await stream.read(32 * 1024)
+    except ConnectionResetError:
+        return b""
 
 
 async def _read_status(stream: SpdyStream) -> bytes:
