@@ -59,6 +59,10 @@ def _no_update_errors(new: Obj, old: Obj) -> list[FieldError]:
     return []
 
 
+def _no_deletion(obj: Obj, now: float) -> None:
+    return None
+
+
 def _no_preparation(new: Obj, old: Obj | None) -> None:
     return None
 
@@ -71,6 +75,7 @@ class Resource:
     prepare:          called with the new object and None on create, or the stored one on update; in place; drops what a
                       client may not set (upstream's PrepareForCreate/PrepareForUpdate). Status and generation are handled
                       generically through `has_status` and `has_generation`.
+    prepare_delete:   called with the object and the time, in place, when a deletion begins; may add finalizers.
     validate:         all mistakes of a defaulted object, upstream's paths and words.
     validate_update:  mistakes of the change (immutable fields); called with (new, old) in addition to `validate`.
     validate_status_update: the same for the status subresource.
@@ -79,6 +84,10 @@ class Resource:
     indexed:          those of `selectable` for which the watch cache keeps an index.
     status_on_create: the creator may set the status (upstream's strategy does not reset it), as kubelets do for nodes.
     name_rule:        name → error sentences (upstream's), [] if fine.
+    custom:           defined by a CustomResourceDefinition: no strategic merge patch, metadata checked as upstream checks
+                      it for these, everything but metadata (and status, where it is a subresource) counts as content.
+    scale:            where a custom resource has the figures of its scale subresource: spec, status, selector paths.
+    warnings:         sentences that every answer carries (the version is deprecated).
     storage:          the resource under which objects are stored, when another version or group is the stored one;
                       to_storage / from_storage convert a whole object (copying).
     """
@@ -92,6 +101,7 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     default: Callable[[Obj], None] = _nothing
     prepare: Callable[[Obj, Obj | None], None] = _no_preparation
+    prepare_delete: Callable[[Obj, float], None] = _no_deletion
     validate: Callable[[Obj], list[FieldError]] = _no_errors
     validate_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
@@ -110,6 +120,9 @@ class Resource:
     to_storage: Callable[[Obj], Obj] | None = None
     from_storage: Callable[[Obj], Obj] | None = None
     printer: Printer | None = None
+    custom: bool = False
+    scale: tuple[str, str, str] | None = None
+    warnings: tuple[str, ...] = ()
 
     def subresource(self, name: str) -> Subresource | None:
         return next((s for s in self.subresources if s.name == name), None)
