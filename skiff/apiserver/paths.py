@@ -82,7 +82,7 @@ class Paths:
         return await answer(request)
 
     async def _version(self, request: Request) -> Response:
-        return negotiation.respond(request, negotiation.PLAIN, negotiation.orjson.dumps(VERSION, option=2))
+        return negotiation.respond(request, negotiation.PLAIN, negotiation.orjson.dumps(VERSION, option=negotiation.orjson.OPT_INDENT_2))
 
     async def _metrics(self, request: Request) -> Response:
         return Response(
