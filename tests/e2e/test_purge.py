@@ -35,8 +35,8 @@ def state_dir() -> Iterator[Path]:
         subprocess.run([sys.executable, "-m", "skiff", "down", "--purge", f"--state-dir={path}"], check=False)
 
 
-def files(without: Path) -> set[str]:
-    """Every file and folder where system programs leave things, other than below `without`'s siblings."""
+def files() -> set[str]:
+    """Every file and folder where system programs leave things, other than below clusters' state directories."""
     found = set()
     for top in WATCHED:
         for folder, folders, names in os.walk(top):
@@ -45,14 +45,21 @@ def files(without: Path) -> set[str]:
     return found
 
 
-def cgroups() -> set[str]:
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    roots = [m[1] for m in mounts if m[2].startswith("cgroup")]
-    return {folder for root in roots for folder, _, _ in os.walk(root)}
+def cgroups(own: str) -> set[str]:
+    """All of them but those below the roots of other clusters, which come and go as they like."""
+    lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    found = set()
+    for top in [mount for _, mount, kind, *_ in lines if kind.startswith("cgroup")]:
+        for folder, folders, _ in os.walk(top):
+            folders[:] = [f for f in folders if f == own or not f.startswith("skiff-")]
+            found.add(folder)
+    return found
 
 
-def mounts() -> set[str]:
-    return {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()}
+def mounts(own: str) -> set[str]:
+    """All but those of other clusters."""
+    points = {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()}
+    return {p for p in points if own in p or "/skiff-" not in p}
 
 
 def processes_naming(text: str) -> list[str]:
@@ -69,7 +76,7 @@ def processes_naming(text: str) -> list[str]:
 
 
 def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Path) -> None:
-    before = files(state_dir), mounts(), cgroups()
+    before = files(), mounts(state_dir.name), cgroups(state_dir.name)
     env = {
         **os.environ,
         "SKIFF": f"{sys.executable} -m skiff",
@@ -85,6 +92,6 @@ def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Pa
     assert said.count(" 0 failed") == 2, said
     assert not state_dir.exists()
     assert processes_naming(state_dir.name) == []
-    after = files(state_dir), mounts(), cgroups()
+    after = files(), mounts(state_dir.name), cgroups(state_dir.name)
     left = [sorted(now - then) for now, then in zip(after, before, strict=True)]
     assert left == [[], [], []], json.dumps(left, indent=1)
