@@ -47,13 +47,16 @@ class Hub:
         self._attached.pop(prefix, None)
         cache = self._caches.pop(prefix, None)
         if cache is not None:
+            cache.retired = True
             cache.reset()
 
     def caches(self) -> list[WatchCache]:
         return list(self._caches.values())
 
     def attach(self, cache: WatchCache) -> None:
-        """From now on the cache gets its events."""
+        """From now on the cache gets its events, unless another one has taken its place."""
+        if cache.retired:
+            return
         self._attached[cache.codec.prefix] = cache
 
     async def start(self) -> None:

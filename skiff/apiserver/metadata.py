@@ -92,7 +92,13 @@ def validate(resource: Resource, meta: Obj) -> list[FieldError]:
             errors.append(forbidden_field("metadata.namespace", "not allowed on this type"))
     elif not meta.get("namespace"):
         errors.append(required("metadata.namespace"))
-    return errors + _common_errors(meta)
+    return errors + _common_errors(meta, resource.custom)
+
+
+def validate_embedded(meta: Obj) -> list[FieldError]:
+    """The metadata of an object inside of a custom resource: it needs no name."""
+    errors = [invalid("metadata.name", meta["name"], why) for why in path_segment(meta.get("name") or "")]
+    return errors + _common_errors(meta, True)
 
 
 def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
@@ -106,7 +112,7 @@ def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
     for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(name) != old.get(name):
             errors.append(invalid(f"metadata.{name}", new.get(name), IMMUTABLE))
-    return errors + _common_errors(new)
+    return errors + _common_errors(new, resource.custom)
 
 
 def _name_errors(resource: Resource, meta: Obj) -> list[FieldError]:
@@ -130,7 +136,8 @@ def path_segment(name: str) -> list[str]:
     return [f"may not contain '{c}'" for c in "/%" if c in name]
 
 
-def _common_errors(meta: Obj) -> list[FieldError]:
+def _common_errors(meta: Obj, custom: bool = False) -> list[FieldError]:
+    """custom: finalizers need not be qualified."""
     errors: list[FieldError] = []
     if meta.get("labels"):
         errors += _label_errors(meta["labels"])
@@ -139,7 +146,7 @@ def _common_errors(meta: Obj) -> list[FieldError]:
     if meta.get("ownerReferences"):
         errors += _owner_errors(meta["ownerReferences"])
     if meta.get("finalizers"):
-        errors += _finalizer_errors(meta["finalizers"])
+        errors += _finalizer_errors(meta["finalizers"], custom)
     return errors
 
 
@@ -188,11 +195,11 @@ def _owner_errors(owners: list[Obj]) -> list[FieldError]:
     return errors
 
 
-def _finalizer_errors(finalizers: list[str]) -> list[FieldError]:
+def _finalizer_errors(finalizers: list[str], custom: bool) -> list[FieldError]:
     errors = []
     for finalizer in finalizers:
         errors += [invalid("metadata.finalizers", finalizer, why) for why in names.is_qualified_name(finalizer)]
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and not custom:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid("metadata.finalizers", finalizer, why))
     if FOREGROUND in finalizers and ORPHAN in finalizers:

@@ -18,7 +18,7 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.cache import Codec, Entry, WatchCache
 from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
-from skiff.apiserver.served import Served
+from skiff.apiserver.served import Decoder, Served
 from skiff.store import Delete, Mismatch, Put, Store, Unavailable
 
 WRITE_S = 30.0
@@ -77,13 +77,18 @@ class Registry:
     # --- the table
 
     def add(
-        self, resource: Resource, stored: Resource | None = None, node_of: Callable[[str], SchemaNode] = _builtin_node
+        self,
+        resource: Resource,
+        stored: Resource | None = None,
+        node_of: Callable[[str], SchemaNode] = _builtin_node,
+        checker: Decoder | None = None,
     ) -> Served:
-        """Serves a resource. stored: the record that owns the stored form, when it is another one."""
+        """Serves a resource. stored: the record that owns the stored form, when it is another one. checker: decodes what
+        clients send, when the node does not say it all."""
         owner = stored or resource
         codec = Codec(owner.gvr, owner.selectable)
         cache = self.hub.cache(codec, owner.indexed)
-        served = Served(resource, cache.codec, cache, node_of)
+        served = Served(resource, cache.codec, cache, node_of, checker)
         self.table.setdefault((resource.gvr.group, resource.gvr.version), {})[resource.gvr.plural] = served
         self.generation += 1
         return served

@@ -74,7 +74,7 @@ def _select(served: Served, namespace: str, name: str, labels: Selector, fields:
 
 
 def _unknown_field(served: Served, field: str) -> str:
-    if served.resource.selectable:
+    if served.resource.selectable or served.resource.custom:
         return f"field label not supported: {field}"
     return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 

@@ -5,7 +5,7 @@ converted on the way; the usual one is served from the cache's bytes.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -17,12 +17,36 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.cache import Codec, Entry, WatchCache
 
 
+class Decoder(Protocol):
+    """As skiff.api.decode.Checker."""
+
+    def check(self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"") -> tuple[Obj, list[str]]: ...
+
+
 class Served:
     """native: stored as it is served. prefix: of stored keys."""
 
-    __slots__ = ("_checker", "_node", "cache", "codec", "gvr", "list_head", "native", "node_of", "resource")
+    __slots__ = (
+        "_checker",
+        "_node",
+        "cache",
+        "codec",
+        "gvr",
+        "list_head",
+        "list_kind",
+        "native",
+        "node_of",
+        "resource",
+    )
 
-    def __init__(self, resource: Resource, codec: Codec, cache: WatchCache, node_of: Callable[[str], SchemaNode]):
+    def __init__(
+        self,
+        resource: Resource,
+        codec: Codec,
+        cache: WatchCache,
+        node_of: Callable[[str], SchemaNode],
+        checker: Decoder | None = None,
+    ):
         self.resource = resource
         self.gvr: GVR = resource.gvr
         self.codec = codec
@@ -30,9 +54,10 @@ class Served:
         self.native = codec.gvr == resource.gvr
         self.node_of = node_of
         self._node: SchemaNode | None = None
-        self._checker: Checker | None = None
-        self.list_head = b'{"kind":"%sList","apiVersion":"%s","metadata":{"resourceVersion":"' % (
-            resource.gvr.kind.encode(),
+        self._checker: Decoder | None = checker
+        self.list_kind = resource.list_kind or f"{resource.gvr.kind}List"
+        self.list_head = b'{"kind":"%s","apiVersion":"%s","metadata":{"resourceVersion":"' % (
+            self.list_kind.encode(),
             resource.gvr.api_version.encode(),
         )
 
@@ -43,7 +68,7 @@ class Served:
         return self._node
 
     @property
-    def checker(self) -> Checker:
+    def checker(self) -> Decoder:
         if self._checker is None:
             self._checker = Checker(self.node)
         return self._checker

@@ -12,6 +12,7 @@ from skiff import env
 from skiff.api.errors import StatusError, internal
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
+from skiff.apiserver.apiextensions.manager import CustomResources
 from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
@@ -55,6 +56,7 @@ class APIServer:
         self.admission = admission
         self.identity = identity or Identity()
         self.backends = backends
+        self.custom = CustomResources(registry)
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.paths = Paths(self)
@@ -63,6 +65,7 @@ class APIServer:
     # --- life
 
     async def start(self) -> None:
+        self.custom.start()
         await self.registry.start()
 
     async def run(self) -> None:
@@ -131,7 +134,7 @@ class APIServer:
         served = self.registry.find(info.group, info.version, info.resource)
         verb = routes.find(served, info)
         assert served is not None
-        return await verb(Call(self, request, info, served, user, params))
+        return await verb(Call(self, request, info, served, user, params, list(served.resource.warnings)))
 
     async def _authorize(self, attributes: Attributes) -> None:
         decision = await self.authorization.authorize(attributes)

@@ -84,6 +84,7 @@ def answer_objects(call: Call, how: Accepted, objects: list[Obj], metadata: Obj)
 def _list_body(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> Obj:
     version = f"meta.k8s.io/{how.form_version}"
     gvr = call.served.gvr
+    kind = call.served.list_kind
     if how.form == "Table":
         return printers.table(
             _printer(call),
@@ -101,7 +102,7 @@ def _list_body(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> 
     if how.form:
         items = [printers.partial_metadata(o, version) for o in objects]
         return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items}
-    return {"kind": f"{gvr.kind}List", "apiVersion": gvr.api_version, "metadata": metadata, "items": objects}
+    return {"kind": kind, "apiVersion": gvr.api_version, "metadata": metadata, "items": objects}
 
 
 def watch_encoder(call: Call, how: Accepted) -> Encode:

@@ -95,6 +95,7 @@ class Resource:
     gvr: GVR
     schema: str
     singular: str = ""
+    list_kind: str = ""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
-from skiff.api.errors import FieldError, invalid, invalid_object, not_found
+from skiff.api.errors import FieldError, internal, invalid, invalid_object, not_found
 from skiff.api.schema import SchemaNode
 from skiff.api.selectors import format_label_selector, from_set
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import metadata, negotiation, options
+from skiff.apiserver.apiextensions.resource import at
 from skiff.apiserver.call import Call
 from skiff.apiserver.served import Served
 from skiff.apiserver.subresources.bodies import SCALE
@@ -23,20 +24,38 @@ from skiff.wire.messages import Response
 SCALES = GVR("autoscaling", "v1", "scales", "Scale")
 
 
-def to_scale(obj: Obj) -> Obj:
+def to_scale(served: Served, obj: Obj) -> Obj:
+    """Raises 500 (as upstream) for a custom resource without replicas."""
+    if served.resource.scale is not None:
+        return _custom_scale(obj, served.resource.scale)
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     selector = spec.get("selector")
     text = str(from_set(selector)) if obj["kind"] == "ReplicationController" else format_label_selector(selector)
     scale_status: dict[str, Any] = {"replicas": status.get("replicas", 0)}
     if selector:
         scale_status["selector"] = text
+    return _scale(meta, spec.get("replicas", 0), scale_status)
+
+
+def _custom_scale(obj: Obj, paths: tuple[str, str, str]) -> Obj:
+    spec, status, selector = paths
+    replicas = at(obj, spec)
+    if replicas is None:
+        raise internal(f'the spec replicas field "{spec}" does not exist')
+    scale_status: dict[str, Any] = {"replicas": at(obj, status) or 0}
+    if text := at(obj, selector) if selector else None:
+        scale_status["selector"] = text
+    return _scale(obj["metadata"], replicas, scale_status)
+
+
+def _scale(meta: Obj, replicas: int, status: Obj) -> Obj:
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {k: meta[k] for k in kept if k in meta},
-        "spec": {"replicas": spec.get("replicas", 0)},
-        "status": scale_status,
+        "spec": {"replicas": replicas},
+        "status": status,
     }
 
 
@@ -56,7 +75,7 @@ async def get(call: Call) -> Response:
     entry = await registry.current(call.served, call.namespace, call.info.name)
     if entry is None:
         raise not_found(call.served.gvr, call.info.name)
-    return call.answer_obj(to_scale(call.served.load(entry)))
+    return call.answer_obj(to_scale(call.served, call.served.load(entry)))
 
 
 async def update(call: Call) -> Response:
@@ -78,7 +97,7 @@ async def patch(call: Call) -> Response:
     async def make(old: Obj | None) -> Obj:
         if old is None:
             raise not_found(call.served.gvr, call.info.name)
-        patched = patching.PATCHERS[kind](to_scale(old), body, node)
+        patched = patching.PATCHERS[kind](to_scale(call.served, old), body, node)
         return scaled(call, old, _decoded(call, orjson.loads(orjson.dumps(patched)), "Ignore"))
 
     return await _write(call, make, wanted)
@@ -102,7 +121,7 @@ def _node() -> SchemaNode:
 async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions) -> Response:
     negotiation.accepted(call.request)
     written = await updating.write(call, make, PART, wanted, wanted.as_object("UpdateOptions"))
-    return call.answer_obj(to_scale(orjson.loads(written.data)))
+    return call.answer_obj(to_scale(call.served, orjson.loads(written.data)))
 
 
 def _decoded(call: Call, data: Any, validation: str) -> Obj:
@@ -116,6 +135,19 @@ def _decoded(call: Call, data: Any, validation: str) -> Obj:
     return scale
 
 
+def _with(obj: Obj, path: str, value: int) -> Obj:
+    """The object with another value at a simple path; nothing given is changed."""
+    *parents, last = path.removeprefix(".").split(".")
+    result: Obj = dict(obj)
+    here = result
+    for name in parents:
+        below = here.get(name)
+        here[name] = dict(below) if isinstance(below, dict) else {}
+        here = here[name]
+    here[last] = value
+    return result
+
+
 def scaled(call: Call, old: Obj | None, scale: Obj) -> Obj:
     """The current object with the scale's replicas; the scale's resourceVersion and uid stay preconditions."""
     if old is None:
@@ -125,4 +157,6 @@ def scaled(call: Call, old: Obj | None, scale: Obj) -> Obj:
     if given.get("uid"):
         meta["uid"] = given["uid"]
     replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if call.served.resource.scale is not None:
+        return {**_with(old, call.served.resource.scale[0], replicas), "metadata": meta}
     return {**old, "metadata": meta, "spec": {**(old.get("spec") or {}), "replicas": replicas}}

@@ -143,6 +143,7 @@ def plan(served: Served, obj: Obj, wanted: DeleteOptions, now: float) -> Plan:
         graceful, pending, grace = _pod_grace(obj, wanted, now)
     if pending:
         return Plan("keep", obj)
+    served.resource.prepare_delete(obj, now)
     meta = obj["metadata"]
     finalizers = _finalizers(served, meta.get("finalizers") or [], wanted)
     if finalizers:

@@ -60,13 +60,18 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
     """The patch's type, the options and the decoded patch. Raises 400, 413, 415, 422."""
     kind = negotiation.media_type(call.request.headers.get("content-type", ""))
     if kind not in PATCHERS and kind != APPLY:
-        known = ", ".join([*PATCHERS, APPLY])
-        raise unsupported_media_type(
-            f"the body of the request was in an unknown format - accepted media types include: {known}"
-        )
+        raise _unknown_type([*PATCHERS, APPLY])
+    if kind == STRATEGIC and call.served.resource.custom:
+        raise _unknown_type([JSON_PATCH, MERGE, APPLY])
     wanted = options.write_options(call.params, "PatchOptions", apply=kind == APPLY)
     body = call.request.body
     return kind, wanted, negotiation.load_yaml(body) if kind == APPLY else load(body)
+
+
+def _unknown_type(known: list[str]) -> StatusError:
+    return unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(known)}"
+    )
 
 
 def load(body: bytes) -> Any:

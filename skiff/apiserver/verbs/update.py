@@ -214,6 +214,9 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
         if name not in ("metadata", "status"):
             new[name] = value
     meta, before = new["metadata"], old["metadata"]
+    if served.resource.custom:
+        _keep_metadata(meta, before)
+        return
     kept = ("ownerReferences", "finalizers") if not served.gvr.group else ("ownerReferences", "finalizers", "labels")
     for name in kept:
         if name in before:
@@ -222,10 +225,23 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
             meta.pop(name, None)
 
 
+def _keep_metadata(meta: Obj, before: Obj) -> None:
+    """Of a custom resource's metadata nothing but the managed fields changes with the status."""
+    tracked, version = meta.get("managedFields"), meta.get("resourceVersion")
+    meta.clear()
+    meta.update({k: v for k, v in before.items() if k != "managedFields"})
+    if version:
+        meta["resourceVersion"] = version
+    if tracked is not None:
+        meta["managedFields"] = tracked
+
+
 def check_object(served: Served, new: Obj, old: Obj) -> list[FieldError]:
     """What has not changed was valid when it was stored; then only the change is looked at."""
     errors = served.resource.validate_update(new, old)
-    return [*served.resource.validate(new), *errors] if _content(new) != _content(old) else errors
+    if served.resource.custom or _content(new, served) == _content(old, served):
+        return errors
+    return [*served.resource.validate(new), *errors]
 
 
 def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:
@@ -242,12 +258,15 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
     metadata.keep_system_fields(new["metadata"], old["metadata"])
     if part is OBJECT:
         resource.prepare(new, old)
-    if part is not STATUS and resource.has_generation and _content(new) != _content(old):
+    if part is not STATUS and resource.has_generation and _content(new, served) != _content(old, served):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     errors = [*metadata.validate_update(resource, new["metadata"], old["metadata"]), *part.check(served, new, old)]
     if errors:
         raise invalid_object(served.gvr, old["metadata"]["name"], errors)
 
 
-def _content(obj: Obj) -> dict[str, Any]:
-    return {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+def _content(obj: Obj, served: Served) -> dict[str, Any]:
+    """What makes a new generation. The status of a custom resource without status subresource does."""
+    plain = served.resource.custom and not served.resource.has_status
+    left_out = ("metadata", "apiVersion", "kind") if plain else ("metadata", "status", "apiVersion", "kind")
+    return {k: v for k, v in obj.items() if k not in left_out}

@@ -100,6 +100,8 @@ def _open(
                 watcher.offer(change)
     cache.fanout.add(watcher)
     watchers[watcher] = None
+    if cache.retired:
+        watcher.finish()
     return watcher, initial
 
 
