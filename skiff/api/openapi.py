@@ -54,6 +54,9 @@ class Definitions:
     def __contains__(self, name: str) -> bool:
         return name in self._extra or name in self._lines
 
+    def is_custom(self, name: str) -> bool:
+        return name in self._extra
+
     def get(self, name: str) -> Any:
         """The definition; references are bare names. The caller may change it."""
         if name in self._extra:
@@ -65,6 +68,7 @@ class OpenAPI:
     """The documents of one API server.
 
     resources: what is served, read anew at every call (custom resources come and go).
+    digests: of `extra` by name, so that a definition need not be made to know whether it has changed.
     extra: definitions of custom resources, by the names that their records' `schema` gives; references bare, `$ref`s to
     built-in definitions allowed.
     """
@@ -73,9 +77,11 @@ class OpenAPI:
         self,
         resources: Callable[[], Sequence[Resource]],
         extra: Callable[[], Mapping[str, Mapping[str, Any]]] = dict,
+        digests: Callable[[], Mapping[str, bytes]] | None = None,
     ) -> None:
         self._resources = resources
         self._extra = extra
+        self._digests = digests
         self._kept: dict[str, Document] = {}
 
     def index(self) -> bytes:
@@ -114,12 +120,15 @@ class OpenAPI:
     def _hash(self, path: str, resources: Sequence[Resource]) -> str:
         """Of what a document is made from, so that it need not be made to know its name."""
         extra = self._extra()
+        digests = self._digests() if self._digests else {}
         digest = hashlib.sha256(_data_digest())
         digest.update(path.encode())
         for r in resources:
             described = (r.gvr, r.schema, r.verbs, r.subresources)
             digest.update(repr(described).encode())
-            if r.schema in extra:
+            if r.schema in digests:
+                digest.update(digests[r.schema])
+            elif r.schema in extra:
                 digest.update(orjson.dumps(extra[r.schema], option=orjson.OPT_SORT_KEYS))
         return digest.hexdigest().upper()
 
@@ -269,7 +278,31 @@ def _codes(operation: Operation) -> list[tuple[str, str]]:
 
 def _v2_definitions(definitions: Definitions) -> Iterator[tuple[str, dict[str, Any]]]:
     for name in definitions.names():
-        yield name, _v2_schema(definitions.get(name))
+        found = definitions.get(name)
+        yield name, _v2_schema(_without_v3(found) if definitions.is_custom(name) else found)
+
+
+def _without_v3(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What version 2 of OpenAPI, and kubectl with it, can express: no junctors, nothing below what may be anything."""
+    out = {k: v for k, v in schema.items() if k not in ("allOf", "oneOf", "anyOf", "not", "nullable")}
+    preserves = out.get("x-kubernetes-preserve-unknown-fields")
+    if schema.get("nullable") or preserves:
+        for keyword in ("items", "properties"):
+            out.pop(keyword, None)
+    if schema.get("nullable") or (preserves and out.get("type") == "object"):
+        out.pop("type", None)
+    if out.get("type") == "array" and "items" not in out:
+        del out["type"]
+    properties = out.get("properties") or {}
+    nullable = {name for name, below in properties.items() if below.get("nullable")}
+    if nullable and "required" in out:
+        out["required"] = [name for name in out["required"] if name not in nullable]
+    if properties:
+        out["properties"] = {name: _without_v3(below) for name, below in properties.items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(out.get(keyword), dict):
+            out[keyword] = _without_v3(out[keyword])
+    return out
 
 
 def _v2_schema(schema: Any) -> Any:

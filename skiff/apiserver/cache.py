@@ -153,7 +153,7 @@ class WatchCache:
         self.field_names = codec.field_names
         self.indexed = tuple(codec.field_names.index(f) for f in indexed)
         self.loaded = False
-        self.retired = False  # what it shows is of the moment when it was loaded; for requests that hold it still
+        self.retired = False  # it gets no events any more and serves only the requests that hold it
         self._loading: asyncio.Task[None] | None = None
         self._clear()
         self.fanout = Fanout(self.indexed)

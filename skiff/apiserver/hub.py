@@ -43,12 +43,13 @@ class Hub:
         return found
 
     def forget(self, prefix: str) -> None:
-        """A resource is served no more (a CRD is gone)."""
+        """A resource is served no more, or in another way (a definition changed). Requests that wait on the old cache see
+        what it has; its watches end."""
         self._attached.pop(prefix, None)
         cache = self._caches.pop(prefix, None)
         if cache is not None:
             cache.retired = True
-            cache.reset()
+            cache.fanout.close()
 
     def caches(self) -> list[WatchCache]:
         return list(self._caches.values())

@@ -17,7 +17,7 @@ class Documents:
     """`answer` gives the response for a path below /openapi."""
 
     def __init__(self, registry: Registry):
-        self._openapi = OpenAPI(registry.resources, registry.definitions)
+        self._openapi = OpenAPI(registry.resources, registry.definitions, registry.digests)
 
     async def answer(self, request: Request, path: str) -> Response:
         """Raises 404, 406."""

@@ -39,7 +39,8 @@ class Registry:
         self.hub = Hub(store, self.spawn)
         self.table: dict[tuple[str, str], dict[str, Served]] = {}
         self.generation = 0
-        self.extra_definitions: dict[str, Mapping[str, Any]] = {}
+        self.extra_definitions: Mapping[str, Mapping[str, Any]] = {}
+        self.extra_digests: Mapping[str, bytes] = {}
         self._wanted: list[WatchCache] = []
         self._started = False
         listed = list(resources)
@@ -116,6 +117,10 @@ class Registry:
     def definitions(self) -> Mapping[str, Mapping[str, Any]]:
         """OpenAPI definitions of what is not built in, by the names that the records give."""
         return self.extra_definitions
+
+    def digests(self) -> Mapping[str, bytes]:
+        """What changes when one of `definitions` does."""
+        return self.extra_digests
 
     # --- reading and writing
 

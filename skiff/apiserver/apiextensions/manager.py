@@ -18,6 +18,7 @@ from skiff.api.schema import SchemaNode
 from skiff.api.types import Obj
 from skiff.apiserver.apiextensions.cleanup import Cleanup
 from skiff.apiserver.apiextensions.definition import CRDS, Definition, Version
+from skiff.apiserver.apiextensions.models import Models
 from skiff.apiserver.apiextensions.naming import settle
 from skiff.apiserver.apiextensions.resource import CustomCodec, record
 from skiff.apiserver.registry import Registry
@@ -51,6 +52,8 @@ class CustomResources:
         self._installed: dict[str, Installed] = {}
         self._todo: dict[str, None] = {}
         self._working = False
+        self.models = Models()
+        registry.extra_definitions, registry.extra_digests = self.models, self.models.digests
         self._cleanups: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
@@ -127,6 +130,7 @@ class CustomResources:
             if v.served:
                 version = versions[v.name]
                 resource = owner if v.storage else record(definition, v, version, storage)
+                self.models.add(definition, v, version)
                 served.append(self._registry.add(resource, owner, _node_of(version), checker=version))
         return Installed(definition, versions, stored, served)
 
@@ -142,6 +146,7 @@ class CustomResources:
         if found is not None:
             for served in found.served:
                 self._registry.remove(served.gvr)
+            self.models.discard(found.definition)
             self._registry.hub.forget(found.stored.codec.prefix)
 
     # --- deciding

@@ -1,0 +1,96 @@
+"""OpenAPI definitions of custom resources, made when a document is built and not kept.
+
+Source: apiextensions-apiserver pkg/controller/openapi/builder.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from skiff.api.structural import embedded
+from skiff.apiserver.apiextensions.definition import Definition, Version, VersionInfo
+from skiff.apiserver.apiextensions.resource import model_name
+
+META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+LIST_META = f"{META}.ListMeta"
+_TEXTS = {
+    "apiVersion": "The group and version of this object's schema.",
+    "kind": "The type of this object, as its group and version name it.",
+    "metadata": "Standard object's metadata.",
+}
+_METADATA = {"$ref": embedded.OBJECT_META, "description": _TEXTS["metadata"]}
+
+
+class Models(Mapping[str, Mapping[str, Any]]):
+    """By definition name; `digests` tells when one has changed without making it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Definition, VersionInfo, Version, bool]] = {}
+        self.digests: dict[str, bytes] = {}
+
+    def add(self, definition: Definition, info: VersionInfo, version: Version) -> None:
+        names = definition.accepted
+        for kind, is_list in ((names.kind, False), (names.list_kind, True)):
+            name = model_name(definition.group, info.name, kind)
+            self._known[name] = (definition, info, version, is_list)
+            self.digests[name] = definition.digest
+
+    def discard(self, definition: Definition) -> None:
+        for name in [n for n, known in self._known.items() if known[0].name == definition.name]:
+            del self._known[name], self.digests[name]
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        definition, info, version, is_list = self._known[name]
+        return _list_model(definition, info) if is_list else _model(definition, info, version)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _model(definition: Definition, info: VersionInfo, version: Version) -> dict[str, Any]:
+    found = _schema(version.schema)
+    found["type"] = "object"
+    found["properties"] = {**_typed(), **found.get("properties", {}), "metadata": _METADATA}
+    return found | _kind(definition, info, definition.accepted.kind)
+
+
+def _list_model(definition: Definition, info: VersionInfo) -> dict[str, Any]:
+    names = definition.accepted
+    item = {"$ref": model_name(definition.group, info.name, names.kind)}
+    properties = {
+        **_typed(),
+        "items": {"type": "array", "items": item, "description": f"List of {names.plural}."},
+        "metadata": {"$ref": LIST_META, "description": "Standard list metadata."},
+    }
+    text = f"{names.list_kind} is a list of {names.kind}"
+    head = {"type": "object", "description": text, "required": ["items"], "properties": properties}
+    return head | _kind(definition, info, names.list_kind)
+
+
+def _typed() -> dict[str, Any]:
+    return {name: {"type": "string", "description": _TEXTS[name]} for name in ("apiVersion", "kind")}
+
+
+def _kind(definition: Definition, info: VersionInfo, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "x-kubernetes-group-version-kind": [{"group": definition.group, "version": info.name, "kind": kind}]
+    }
+    if info.selectable:
+        found["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in info.selectable]
+    return found
+
+
+def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy; embedded objects get the fields that every object has, int-or-string what it stands for."""
+    out = dict(schema)
+    if "properties" in out:
+        out["properties"] = {name: _schema(below) for name, below in out["properties"].items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(out.get(keyword), dict):
+            out[keyword] = _schema(out[keyword])
+    if out.get("x-kubernetes-embedded-resource"):
+        out["properties"] = {**out.get("properties", {}), **_typed(), "metadata": _METADATA}
+        out["required"] = list(dict.fromkeys([*out.get("required", ()), "kind", "apiVersion"]))
+    return out
