@@ -1,7 +1,7 @@
 """Deletes what nobody owns any more, and carries out foreground deletion and orphaning.
 
-Watches the metadata of every deletable resource, custom ones too (found by discovery every 30 seconds; what the manager
-caches anyway is not watched twice). Guarantees: an object is deleted only if the server, asked now, says that none of
+Watches the metadata of every deletable resource, custom ones too (found by discovery when a definition changes, and every
+30 seconds; what the manager caches anyway is not watched twice). Guarantees: an object is deleted only if the server, asked now, says that none of
 its owners exists, and only in the version and with the uid that was judged. Source: upstream pkg/controller/garbagecollector.
 """
 
@@ -24,11 +24,14 @@ from skiff.controllers.garbagecollector.graph import FOREGROUND, ORPHAN, Graph, 
 log = logging.getLogger(__name__)
 
 RESYNC_S = 30.0
+GATHER_S = 0.1
+"""How long to wait for more changes of definitions before asking what is served."""
 RETRY_S = 1.0
 SYNC_TIMEOUT_S = 30.0
 UNOBSERVED_RETRY_S = 60.0
 ABSENT_CACHED = 500
 IGNORED = frozenset({"events", "events.events.k8s.io"})
+DEFINITIONS = frozenset({"customresourcedefinitions.apiextensions.k8s.io", "apiservices.apiregistration.k8s.io"})
 
 Coordinates = tuple[str, str, str, str, str]
 
@@ -48,6 +51,7 @@ class GarbageCollector:
         self._served = Served()
         self._monitors: dict[GVR, asyncio.Task[None] | None] = {}
         self._queue = WorkQueue()
+        self._defined = asyncio.Event()
         self._absent: OrderedDict[Coordinates, None] = OrderedDict()
 
     def watches(self) -> list[Watch]:
@@ -59,10 +63,20 @@ class GarbageCollector:
             work = run_controllers(self._client, self._shared, [self], queues={self.name: self._queue})
             group.create_task(work, name=self.name)
             while True:
-                await asyncio.sleep(RESYNC_S)
+                await self._next_round()
                 await self._monitor(group)
 
     # --- watching
+
+    async def _next_round(self) -> None:
+        """Returns when what is served may have changed."""
+        try:
+            async with asyncio.timeout(RESYNC_S):
+                await self._defined.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(GATHER_S)
+        self._defined.clear()
 
     async def _first_monitors(self, group: asyncio.TaskGroup) -> list[Informer]:
         while True:
@@ -110,6 +124,8 @@ class GarbageCollector:
             log.warning("not all resources could be listed in %g s", SYNC_TIMEOUT_S)
 
     def _changed(self, gvr: GVR, change: Change) -> None:
+        if gvr.group_resource in DEFINITIONS:
+            self._defined.set()
         if change.new is None:
             if self._graph.has_dependents(uid(change.object)):
                 self._note_absent(_coordinates_of(Node(gvr, change.object)))
