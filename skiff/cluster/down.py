@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skiff.cluster.components import PROCESSES
 from skiff.cluster.layout import Layout, Settings
@@ -16,6 +17,10 @@ from skiff.cluster.problem import Problem, no_cluster
 from skiff.cluster.progress import console, step
 from skiff.cluster.supervisor import read_pid, stop
 
+if TYPE_CHECKING:
+    from skiff.kubelet.runtime import Runtime
+
+REMOVAL_SECONDS = 60.0
 SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd", "/run/netns")
 """Made by containerd and CNI outside the state directory; removed when empty, for they may be another's too."""
 
@@ -69,30 +74,42 @@ def remove_pods(layout: Layout) -> None:
 
 async def _remove_sandboxes(layout: Layout) -> None:
     from skiff.kubelet.cri import CRIRuntime
-    from skiff.kubelet.runtime import RuntimeFailure, Unavailable
 
-    async with asyncio.timeout(60):
-        runtime = CRIRuntime(f"unix://{layout.containerd_socket}")
+    runtime = CRIRuntime(f"unix://{layout.containerd_socket}")
+    refusals: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(REMOVAL_SECONDS):
+            while not await _remove_once(runtime, refusals):
+                await asyncio.sleep(0.05)
+    except TimeoutError as err:
+        why = next(iter(refusals.values()), "containerd does not answer")
+        raise Problem("a pod could not be removed", why, "skiff down again", str(layout.logs)) from err
+    finally:
+        await runtime.close()
+
+
+async def _remove_once(runtime: "Runtime", refusals: dict[str, str]) -> bool:
+    """Tries to remove every sandbox; True when none is left. What is refused is tried again: a container that was about
+    to start when the node agent was stopped cannot be removed for a moment. refusals: filled with the reasons."""
+    from skiff.kubelet.runtime import NotFound, RuntimeFailure
+
+    async def remove(sandbox_id: str) -> None:
         try:
-            while True:
-                try:
-                    sandboxes = await runtime.list_sandboxes()
-                    break
-                except Unavailable:
-                    await asyncio.sleep(0.05)
-            async with asyncio.TaskGroup() as group:
-                for sandbox in sandboxes:
-                    group.create_task(_remove_sandbox(runtime, sandbox.id))
-        except* RuntimeFailure as failures:
-            reason = str(failures.exceptions[0])
-            raise Problem("a pod could not be removed", reason, "skiff down again", str(layout.logs)) from failures
-        finally:
-            await runtime.close()
+            await runtime.stop_sandbox(sandbox_id)
+            await runtime.remove_sandbox(sandbox_id)
+        except NotFound:
+            return
+        except RuntimeFailure as failure:
+            refusals[sandbox_id] = str(failure)
 
-
-async def _remove_sandbox(runtime, sandbox_id: str) -> None:  # type: ignore[no-untyped-def]
-    await runtime.stop_sandbox(sandbox_id)
-    await runtime.remove_sandbox(sandbox_id)
+    refusals.clear()
+    try:
+        sandboxes = await runtime.list_sandboxes()
+    except RuntimeFailure as failure:
+        refusals["list"] = str(failure)
+        return False
+    await asyncio.gather(*(remove(s.id) for s in sandboxes))
+    return not refusals
 
 
 def stop_containerd(layout: Layout) -> None:

@@ -73,4 +73,7 @@ disabled_plugins = {json.dumps(UNUSED_PLUGINS)}
 
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
         runtime_type = "io.containerd.runc.v2"
+
+        [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+          Root = {text(os.path.join(state, "runc"))}
 {registry}"""
