@@ -162,7 +162,8 @@ async def visitors(host: str, port: int, count: int = 4) -> AsyncIterator[Visits
     async def visit() -> None:
         while True:
             try:
-                await asyncio.wait_for(fetch(host, port), 5)
+                async with asyncio.timeout(5):
+                    await fetch(host, port)
                 visits.good += 1
             except (OSError, TimeoutError, ValueError) as err:
                 visits.failed += 1

@@ -79,7 +79,7 @@ async def _remove_sandboxes(layout: Layout) -> None:
     refusals: dict[str, str] = {}
     try:
         async with asyncio.timeout(REMOVAL_SECONDS):
-            while not await _remove_once(runtime, refusals):
+            while not await _remove_once(runtime, refusals):  # noqa: ASYNC110 - nothing tells when containerd is done
                 await asyncio.sleep(0.05)
     except TimeoutError as err:
         why = next(iter(refusals.values()), "containerd does not answer")

@@ -174,8 +174,9 @@ async def _wait_ready(layout: Layout, s: Settings, deadline: float) -> None:
 async def _until(condition: Callable[[], Awaitable[bool]], layout: Layout, deadline: float, process: str) -> None:
     while True:
         try:
-            if await asyncio.wait_for(condition(), 5):
-                return
+            async with asyncio.timeout(5):
+                if await condition():
+                    return
         except (ConnectionError, TimeoutError, StatusError):
             pass  # not yet: it is starting
         if time.monotonic() > deadline:
