@@ -35,6 +35,12 @@ class ProtobufError(ValueError):
     """The bytes are not what they should be."""
 
 
+_EVERYWHERE = frozenset(
+    ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "Status")
+)
+"""Kinds that every group version has."""
+
+
 class Field:
     __slots__ = ("inline", "kind", "name", "omit", "optional", "shape")
 
@@ -80,6 +86,8 @@ def decode(data: bytes) -> Obj:
 
 def message_name(api_version: str, kind: str) -> str:
     group, _, version = api_version.rpartition("/")
+    if kind in _EVERYWHERE:
+        return f"meta/v1.{kind}"
     return f"{_PACKAGES.get(group, group.partition('.')[0])}/{version}.{kind}"
 
 
@@ -151,6 +159,8 @@ def _value(kind: str, value: Any, depth: int) -> Any:
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(_bytes(value), depth)
+    if kind[1:] not in _lines():
+        return {}  # a message without fields, which the table leaves out
     return decode_message(kind[1:], _bytes(value), depth + 1)
 
 
