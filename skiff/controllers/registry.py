@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from skiff.client.controller import Controller, Recorder
 from skiff.client.informer import Informers
 from skiff.client.rest import Client
+from skiff.controllers.daemonset.controller import DaemonSetController
 from skiff.controllers.deployment.controller import DeploymentController
 from skiff.controllers.endpoints import EndpointsController
 from skiff.controllers.endpointslice import EndpointSliceController
@@ -21,6 +22,7 @@ from skiff.controllers.replicaset import ReplicaSetController
 from skiff.controllers.replicationcontroller import ReplicationControllerController
 from skiff.controllers.rootca import RootCAController
 from skiff.controllers.serviceaccount import ServiceAccountController
+from skiff.controllers.statefulset.controller import StatefulSetController
 from skiff.controllers.tainteviction import TaintEvictionController
 
 
@@ -108,6 +110,8 @@ CONTROLLERS: dict[str, Make] = {
     "endpointslice-controller": _endpoint_slices,
     "replicationcontroller-controller": lambda c: ReplicationControllerController(**c.parts("replication-controller")),
     "replicaset-controller": lambda c: ReplicaSetController(**c.parts("replicaset-controller")),
+    "daemonset-controller": lambda c: DaemonSetController(**c.parts("daemonset-controller")),
+    "statefulset-controller": lambda c: StatefulSetController(**c.parts("statefulset-controller")),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),
     "namespace-controller": lambda c: NamespaceController(**c.parts()),
     "pod-garbage-collector-controller": lambda c: PodGC(**c.parts(), threshold=c.options.terminated_pods),

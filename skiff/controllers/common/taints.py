@@ -1,7 +1,8 @@
-"""Taints and tolerations. Pure. Source: upstream staging component-helpers/scheduling/corev1 and pkg/util/taints."""
+"""Taints as controllers ask about them; what a toleration tolerates is in skiff.api.taints. Pure."""
 
 from collections.abc import Iterable
 
+from skiff.api.taints import tolerates
 from skiff.api.types import Obj
 from skiff.controllers.common.meta import spec
 
@@ -11,23 +12,8 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
-def same(a: Obj, b: Obj) -> bool:
-    """The key and effect are a taint's identity; its value and age are not."""
-    return bool(a.get("key") == b.get("key") and a.get("effect") == b.get("effect"))
-
-
 def with_effect(node: Obj, effect: str) -> list[Obj]:
     return [t for t in spec(node).get("taints") or () if t.get("effect") == effect]
-
-
-def tolerates(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
 def matching_tolerations(taints: Iterable[Obj], tolerations: Iterable[Obj]) -> list[Obj] | None:
