@@ -6,8 +6,10 @@ makes sure again. It works through a Client like everybody else. Source: upstrea
 """
 
 import asyncio
+import ipaddress
 import logging
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skiff.api.errors import StatusError, is_already_exists, is_conflict, is_not_found
@@ -45,6 +47,33 @@ class Addresses:
     service_ip: str
     advertise: str
     port: int
+
+
+def advertised(wanted: str, bound: Sequence[str]) -> str:
+    """The address to publish: the one asked for, else one that is listened on, else that of the default route (as
+    upstream's ResolveBindAddress). Loopback when the machine has no other."""
+    for address in (wanted, *bound):
+        if address and not _is_local(address):
+            return address
+    return wanted or _default_address() or bound[-1]
+
+
+def _is_local(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address == "localhost"
+    return ip.is_loopback or ip.is_unspecified
+
+
+def _default_address() -> str:
+    """From where this machine would reach the world; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def system_objects() -> Iterator[tuple[GVR, Obj]]:
@@ -131,6 +160,13 @@ class Bootstrap:
             await self._ensure(gvr, obj)
         if self._addresses is not None:
             await self._ensure(SERVICES, service(self._addresses))
+            if _is_local(self._addresses.advertise):
+                log.warning(
+                    "The kubernetes service gets no endpoints: pods cannot reach %s; give another --advertise-address",
+                    self._addresses.advertise,
+                )
+                self.done = True
+                return
             await self._ensure(ENDPOINTS, endpoints(self._addresses), "subsets")
             await self._ensure(ENDPOINTSLICES, endpoint_slice(self._addresses), "endpoints", "ports")
         self.done = True

@@ -18,54 +18,26 @@ from skiff.apiserver.authn import Authentication, Authenticator
 from skiff.apiserver.authn.bearer import Bearer, TokenAuthenticator
 from skiff.apiserver.authn.jwt import KeySet, Signer
 from skiff.apiserver.authn.openid import OpenIDDiscovery
+from skiff.apiserver.authn.requestheader import Names
 from skiff.apiserver.authn.serviceaccount import ServiceAccountTokens
 from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate
 from skiff.apiserver.authz import Authorization, Authorizer
-from skiff.apiserver.bootstrap import Addresses, Bootstrap
+from skiff.apiserver.bootstrap import Addresses, Bootstrap, advertised
 from skiff.apiserver.connect.backends import Backends
+from skiff.apiserver.flags import add_flags
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.server import APIServer
 from skiff.apiserver.virtual import Identity
 from skiff.store import Store
 from skiff.store.open import open_store
+from skiff.wire.reload import Reloading
 from skiff.wire.server import Server, serve
 from skiff.wire.tls import client_context, server_context
 
+__all__ = ["add_flags", "build", "run"]
+
 log = logging.getLogger(__name__)
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--bind-address", default="0.0.0.0", help="addresses to listen on, comma-separated")
-    add("--secure-port", type=int, default=6443, help="port to serve HTTPS on")
-    add("--advertise-address", default="", help="address under which the cluster reaches this server")
-    add("--store", default="", help="memory, or sqlite:///path")
-    add("--etcd-servers", default="", help="etcd URLs, comma-separated")
-    add("--tls-cert-file", required=True)
-    add("--tls-private-key-file", required=True)
-    add("--client-ca-file", default="", help="CA whose client certificates are accepted")
-    add("--anonymous-auth", type=_boolean, default=True)
-    add("--authorization-mode", default="Node,RBAC", help="Node, RBAC, comma-separated")
-    add("--token-auth-file", default="", help="CSV file of static tokens")
-    add("--service-cluster-ip-range", default="10.96.0.0/12")
-    add("--service-node-port-range", default="30000-32767")
-    add("--service-account-issuer", action="append", default=[])
-    add("--service-account-key-file", action="append", default=[])
-    add("--service-account-signing-key-file", default="")
-    add("--service-account-jwks-uri", default="")
-    add("--service-account-max-token-expiration", default="")
-    add("--api-audiences", default="", help="comma-separated; default: the issuer")
-    add("--kubelet-client-certificate", default="")
-    add("--kubelet-client-key", default="")
-    add("--kubelet-certificate-authority", default="")
-    add("--enable-admission-plugins", default="", help="comma-separated")
-    add("--disable-admission-plugins", default="", help="comma-separated")
-    add("--shutdown-grace-seconds", type=float, default=5.0, help="how long requests in flight may take at the end")
-
-
-def _boolean(text: str) -> bool:
-    return text.lower() in ("1", "t", "true")
 
 
 async def run(args: argparse.Namespace) -> None:
@@ -78,16 +50,34 @@ async def run(args: argparse.Namespace) -> None:
         listening: list[Server] = []
         try:
             await _prepare(server, bootstrap)
-            context = server_context(args.tls_cert_file, args.tls_private_key_file, client_ca_file=args.client_ca_file)
+            tls = _tls(args)
             for host in args.bind_address.split(","):
-                listening.append(await serve(server.handler, host=host, port=args.secure_port, ssl=context))
+                listening.append(await serve(server.handler, host=host, port=args.secure_port, ssl=tls.context))
             log.info("Serving", extra={"addresses": args.bind_address, "port": args.secure_port})
-            await bootstrap.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(tls.run(), name="certificates")
+                group.create_task(bootstrap.run(), name="the cluster's own objects")
         finally:
             server.closing = True
+            if listening and args.shutdown_delay_duration:
+                await asyncio.sleep(args.shutdown_delay_duration)  # load balancers see that we are not ready
             await _close(server, listening, args.shutdown_grace_seconds)
     finally:
         await store.close()
+
+
+def _tls(args: argparse.Namespace) -> Reloading:
+    authorities = [f for f in (args.client_ca_file, args.requestheader_client_ca_file) if f]
+
+    def make() -> ssl.SSLContext:
+        context = server_context(
+            args.tls_cert_file, args.tls_private_key_file, client_ca_file=authorities[0] if authorities else ""
+        )
+        for file in authorities[1:]:
+            context.load_verify_locations(file)
+        return context
+
+    return Reloading([args.tls_cert_file, args.tls_private_key_file, *authorities], make)
 
 
 async def _prepare(server: APIServer, bootstrap: Bootstrap) -> None:
@@ -155,7 +145,7 @@ def _names(text: str) -> list[str]:
 
 def _addresses(args: argparse.Namespace) -> Addresses:
     network = ipaddress.ip_network(args.service_cluster_ip_range.split(",")[0])
-    advertise = args.advertise_address or args.bind_address.split(",")[-1]
+    advertise = advertised(args.advertise_address, args.bind_address.split(","))
     return Addresses(str(network[1]), advertise, args.secure_port)
 
 
@@ -176,13 +166,33 @@ def _identity(args: argparse.Namespace, registry: Registry) -> Identity:
         from skiff.apiserver.authn import tokenfile
 
         tokens.append(tokenfile.load(args.token_auth_file))
+    if args.enable_bootstrap_token_auth:
+        from skiff.apiserver.authn.bootstraptoken import BootstrapTokens
+
+        tokens.append(BootstrapTokens(registry.lookup))
     identity.bearer = Bearer(tokens)
     return identity
 
 
 def _authenticators(args: argparse.Namespace, identity: Identity) -> list[Authenticator]:
-    found: list[Authenticator] = [ClientCertificate()] if args.client_ca_file else []
+    users = ClientCertificate() if args.client_ca_file else None
+    found: list[Authenticator] = [users] if users is not None else []
+    if args.requestheader_client_ca_file:
+        from skiff.apiserver.authn.requestheader import Authority, RequestHeader
+
+        authority = Authority(Path(args.requestheader_client_ca_file).read_bytes())
+        found = [RequestHeader(authority, request_headers(args), users)]
     return [*found, identity.bearer] if identity.bearer.authenticators else found
+
+
+def request_headers(args: argparse.Namespace) -> Names:
+    return Names(
+        username=_names(args.requestheader_username_headers),
+        uid=_names(args.requestheader_uid_headers),
+        group=_names(args.requestheader_group_headers),
+        extra_prefix=_names(args.requestheader_extra_headers_prefix),
+        allowed=_names(args.requestheader_allowed_names),
+    )
 
 
 def _authorizers(args: argparse.Namespace, registry: Registry, identity: Identity) -> list[Authorizer]:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import httptools
 
+from skiff.client import metrics
 from skiff.wire.messages import Request, Response
 from skiff.wire.stream import StreamProtocol, describe
 
@@ -65,6 +66,15 @@ class HTTPSTransport:
 
     async def send(self, request: Request) -> Response:
         """See Transport. With scratch["stream"] the answer's body is a stream, to be read to its end or closed."""
+        try:
+            response = await self._send(request)
+        except ConnectionError:
+            metrics.count_request("<error>", request.method, self._host_header)
+            raise
+        metrics.count_request(str(response.status), request.method, self._host_header)
+        return response
+
+    async def _send(self, request: Request) -> Response:
         stream = bool(request.scratch.get("stream"))
         data = self._encode(request, {})
         try:

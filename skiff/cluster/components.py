@@ -59,6 +59,11 @@ def _apiserver(layout: Layout, s: Settings) -> dict[str, Any]:
         "kubelet-client-certificate": pki / "apiserver-kubelet-client.crt",
         "kubelet-client-key": pki / "apiserver-kubelet-client.key",
         "kubelet-certificate-authority": pki / "ca.crt",
+        "requestheader-client-ca-file": pki / "front-proxy-ca.crt",
+        "requestheader-allowed-names": "front-proxy-client",
+        "proxy-client-cert-file": pki / "front-proxy-client.crt",
+        "proxy-client-key-file": pki / "front-proxy-client.key",
+        "enable-bootstrap-token-auth": "true",
     }
 
 
@@ -69,11 +74,17 @@ def _controller_manager(layout: Layout, s: Settings) -> dict[str, Any]:
         "service-cluster-ip-range": s.service_cidr,
         "root-ca-file": layout.pki / "ca.crt",
         "leader-elect": "false",
+        **_serving(layout),
     }
 
 
+def _serving(layout: Layout) -> dict[str, Any]:
+    """The certificate of the node's servers, for health and metrics on the loopback address."""
+    return {"tls-cert-file": layout.pki / "kubelet.crt", "tls-private-key-file": layout.pki / "kubelet.key"}
+
+
 def _scheduler(layout: Layout, s: Settings) -> dict[str, Any]:
-    return {"kubeconfig": layout.kubeconfig("scheduler"), "leader-elect": "false"}
+    return {"kubeconfig": layout.kubeconfig("scheduler"), "leader-elect": "false", **_serving(layout)}
 
 
 def _dns(layout: Layout, s: Settings) -> dict[str, Any]:

@@ -5,25 +5,22 @@
 
 import argparse
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from skiff import env
+from skiff.client import flags, health
 from skiff.client.controller import run_controllers
 from skiff.client.informer import Informers
-from skiff.client.leader import LeaderElector
 from skiff.client.queue import WorkQueue
 from skiff.client.rest import Client
-from skiff.controllers.common.durations import duration
 from skiff.controllers.nodelifecycle.health import Limits
 from skiff.controllers.nodelifecycle.zones import Rates
 from skiff.controllers.podgc import THRESHOLD
 from skiff.controllers.registry import CONTROLLERS, Context, Options, Runnable, selected
 
 NAME = "kube-controller-manager"
+PORT = 10257
 
 
 async def run_manager(
@@ -59,31 +56,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--controllers", default="*", type=_list, help="controllers to run: '*', 'name', '-name'")
     add("--cluster-cidr", default="", type=_list, help="CIDRs of the pods; nodes get blocks of them")
     add("--service-cluster-ip-range", default="", type=_list, help="CIDRs of the services")
-    add("--allocate-node-cidrs", default=True, type=_bool, help="give nodes blocks of --cluster-cidr")
+    add("--allocate-node-cidrs", default=True, type=flags.boolean, help="give nodes blocks of --cluster-cidr")
     add("--node-cidr-mask-size", default=0, type=int, help="size of a node's block; 0: 24 for IPv4, 64 for IPv6")
     add("--root-ca-file", default="", help="published to every namespace as the config map kube-root-ca.crt")
-    add("--node-monitor-grace-period", default="50s", type=duration, help="silence after which a node is lost")
-    add("--node-startup-grace-period", default="60s", type=duration, help="the same for a node that never reported")
+    add("--node-monitor-grace-period", default=50.0, type=flags.duration, help="silence after which a node is lost")
+    add(
+        "--node-startup-grace-period", default=60.0, type=flags.duration, help="the same for a node that never reported"
+    )
     add("--node-eviction-rate", default=0.1, type=float, help="nodes emptied per second in a healthy zone")
     add("--secondary-node-eviction-rate", default=0.01, type=float, help="the same in a large unhealthy zone")
     add("--unhealthy-zone-threshold", default=0.55, type=float, help="part of lost nodes that makes a zone unhealthy")
     add("--large-cluster-size-threshold", default=50, type=int, help="nodes above which a zone is large")
     add("--terminated-pod-gc-threshold", default=THRESHOLD, type=int, help="finished pods that are kept; 0: all")
     add("--max-endpoints-per-slice", default=100, type=int, help="addresses in one EndpointSlice")
-    add("--leader-elect", default=True, type=_bool, help="work only while holding the lease kube-controller-manager")
-    add("--leader-elect-lease-duration", default="15s", type=duration)
-    add("--leader-elect-renew-deadline", default="10s", type=duration)
-    add("--leader-elect-retry-period", default="2s", type=duration)
+    flags.add_leader_election(parser, NAME)
+    health.add_flags(parser, PORT)
 
 
 def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() in ("true", "1")
 
 
 def options_from(args: argparse.Namespace) -> Options:
@@ -119,17 +110,7 @@ async def run(args: argparse.Namespace) -> None:
         await run_manager(client_for, options=options, controllers=args.controllers)
 
     try:
-        if not args.leader_elect:
-            await lead()
-            return
-        elector = LeaderElector(
-            client_for("leader-election"),
-            name=NAME,
-            identity=f"{socket.gethostname()}_{os.getpid()}_{env.uid()}",
-            lease_duration_s=args.leader_elect_lease_duration,
-            renew_deadline_s=args.leader_elect_renew_deadline,
-            retry_period_s=args.leader_elect_retry_period,
-        )
-        await elector.run(lead)
+        async with health.serving(args, client_for(NAME)):
+            await flags.while_leading(args, client_for("leader-election"), lead)
     finally:
         await transport.close()

@@ -1,8 +1,10 @@
 """Whether this node takes a pod that was bound to it. Pure. Reasons and messages are upstream's: the pod fails with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from skiff.api import nodeselector
+from skiff.api.taints import tolerates
 from skiff.api.types import Obj
 from skiff.kubelet import qos
 from skiff.kubelet.pods import containers, init_containers, is_static, is_terminal
@@ -81,51 +83,7 @@ def _taints(pod: Obj, node: Obj) -> Rejection | None:
     return None
 
 
-def tolerates(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if not toleration.get("key"):
-        return toleration.get("operator") == "Exists"
-    if toleration["key"] != taint["key"]:
-        return False
-    return toleration.get("operator") == "Exists" or (toleration.get("value") or "") == (taint.get("value") or "")
-
-
 def matches_node(pod: Obj, node: Obj) -> bool:
     """nodeSelector and required node affinity."""
-    labels = node["metadata"].get("labels") or {}
-    if any(labels.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
-        return False
-    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if not required:
-        return True
-    fields = {"metadata.name": node["metadata"]["name"]}
-    return any(_term(t, labels, fields) for t in required.get("nodeSelectorTerms") or [])
-
-
-def _term(term: Obj, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
-    expressions, own = term.get("matchExpressions") or [], term.get("matchFields") or []
-    if not expressions and not own:
-        return False
-    return all(_holds(e, labels) for e in expressions) and all(_holds(e, fields) for e in own)
-
-
-_NUMERIC: dict[str, Callable[[int, int], bool]] = {"Gt": lambda a, b: a > b, "Lt": lambda a, b: a < b}
-
-
-def _holds(e: Obj, have: Mapping[str, str]) -> bool:
-    operator, values = e["operator"], e.get("values") or []
-    value = have.get(e["key"])
-    if operator == "In":
-        return value in values
-    if operator == "NotIn":
-        return value not in values
-    if operator == "Exists":
-        return value is not None
-    if operator == "DoesNotExist":
-        return value is None
-    try:
-        return value is not None and _NUMERIC[operator](int(value), int(values[0]))
-    except (ValueError, KeyError, IndexError):
-        return False
+    test = nodeselector.required(pod["spec"])
+    return test is None or test(node["metadata"].get("labels") or {}, node["metadata"]["name"])

@@ -6,7 +6,7 @@ The profile is the default one; a configuration file (`--config`) is refused rat
 import argparse
 import asyncio
 
-from skiff.client import flags
+from skiff.client import flags, health
 from skiff.client.controller import Recorder
 from skiff.client.informer import Informers
 from skiff.client.rest import Client
@@ -14,6 +14,7 @@ from skiff.scheduler.podinfo import DEFAULT_SCHEDULER
 from skiff.scheduler.scheduler import Scheduler
 
 NAME = "kube-scheduler"
+PORT = 10259
 
 
 async def run_scheduler(client: Client, *, informers: Informers | None = None, percentage_of_nodes: int = 0) -> None:
@@ -41,6 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="of all nodes, how many that fit are enough to choose from; 0: fewer the larger the cluster",
     )
     flags.add_leader_election(parser, NAME)
+    health.add_flags(parser, PORT)
 
 
 async def run(args: argparse.Namespace) -> None:
@@ -49,8 +51,9 @@ async def run(args: argparse.Namespace) -> None:
     transport = transport_from_kubeconfig(args.kubeconfig)
     client = Client(transport, user_agent=NAME)
     try:
-        await flags.while_leading(
-            args, client, lambda: run_scheduler(client, percentage_of_nodes=args.percentage_of_nodes_to_score)
-        )
+        async with health.serving(args, client):
+            await flags.while_leading(
+                args, client, lambda: run_scheduler(client, percentage_of_nodes=args.percentage_of_nodes_to_score)
+            )
     finally:
         await transport.close()
