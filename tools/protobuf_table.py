@@ -1,10 +1,8 @@
-"""Writes skiff/api/protobuf.txt: the protobuf field numbers of Kubernetes' types, read off the struct tags of a checkout.
+"""Writes skiff/api/protobuf/fields.txt: the protobuf field numbers of Kubernetes' types, read off the struct tags of a checkout.
 
-    python tools/protobuf_table.py ~/kubernetes > skiff/api/protobuf.txt
+    python tools/protobuf_table.py ~/kubernetes > skiff/api/protobuf/fields.txt
 
-One line per message: `package/version.Name field field ...`, a field being `jsonName,number,type,flags`. Types: s string,
-y bytes, i integer, b boolean, d double, @name a message; `[]` and `{}` before it for lists and maps by string. Flags: p the
-absent value differs from the zero one, o JSON leaves out the zero value, n the message's fields belong to the parent.
+The notation is explained in skiff/api/protobuf/table.py.
 """
 
 import re
@@ -34,20 +32,20 @@ SCALARS = {
     "types.NodeName": "s",
 }
 KNOWN = {
-    "resource.Quantity": "@Quantity",
-    "intstr.IntOrString": "@IntOrString",
-    "runtime.RawExtension": "@RawExtension",
-    "metav1.Time": "@Time",
-    "metav1.MicroTime": "@MicroTime",
-    "metav1.Duration": "@Duration",
-    "meta/v1.Time": "@Time",
-    "meta/v1.MicroTime": "@MicroTime",
-    "meta/v1.Duration": "@Duration",
-    "meta/v1.FieldsV1": "@FieldsV1",
-    "apiextensions/v1.JSON": "@JSON",
-    "apiextensions/v1.JSONSchemaPropsOrArray": "@SchemaOrArray",
-    "apiextensions/v1.JSONSchemaPropsOrBool": "@SchemaOrBool",
-    "apiextensions/v1.JSONSchemaPropsOrStringArray": "@SchemaOrStrings",
+    "resource.Quantity": "Quantity",
+    "intstr.IntOrString": "IntOrString",
+    "runtime.RawExtension": "Raw",
+    "metav1.Time": "Time",
+    "metav1.MicroTime": "MicroTime",
+    "metav1.Duration": "Duration",
+    "meta/v1.Time": "Time",
+    "meta/v1.MicroTime": "MicroTime",
+    "meta/v1.Duration": "Duration",
+    "meta/v1.FieldsV1": "Raw",
+    "apiextensions/v1.JSON": "Raw",
+    "apiextensions/v1.JSONSchemaPropsOrArray": "SchemaOrArray",
+    "apiextensions/v1.JSONSchemaPropsOrBool": "SchemaOrBool",
+    "apiextensions/v1.JSONSchemaPropsOrStringArray": "SchemaOrStrings",
 }
 STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.M | re.S)
 ALIAS = re.compile(r"^type (\w+) (=? ?[\w.\[\]*]+)$", re.M)
@@ -96,10 +94,10 @@ def code(packages: dict[str, Package], package: str, imports: dict[str, str], go
     if home not in packages:
         raise SystemExit(f"unknown type {go} in {package}")
     if tail in packages[home].structs:
-        return "@" + full
+        return tail if home == package else full
     target, its_imports = packages[home].aliases[tail]
     if target.startswith("[]") and tail in ("ExtraValue", "Verbs"):
-        return "@Items"
+        return "Items"
     return code(packages, home, its_imports, target)
 
 
@@ -110,13 +108,15 @@ def main(root: Path) -> None:
             fields = []
             for m in FIELD.finditer(body):
                 json_name, *options = m[3].split(",")
-                flags = "p" if m[2].startswith("*") else ""
-                flags += "o" if "omitempty" in options or "omitzero" in options else ""
-                flags += "n" if "inline" in options else ""
+                if not json_name and "inline" not in options:
+                    raise SystemExit(f"{name}.{struct}: a field without a name")
+                mark = "*" if m[2].startswith("*") else "?" if {"omitempty", "omitzero"} & {*options} else ""
+                if "inline" in options:
+                    json_name, mark = "", ""
                 type_code = code(packages, name, imports, m[2])
-                fields.append(f"{json_name},{m[5]},{type_code},{flags}")
+                fields.append((int(m[5]), f"{json_name}={m[5]}{mark}{type_code}"))
             if fields:
-                print(f"{name}.{struct}", *fields)
+                print(f"{name}.{struct}:", *[text for _, text in sorted(fields)])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""The field numbers of Kubernetes' types: fields.txt, written by tools/protobuf_table.py.
+
+One line per message: `package/version.Name: field field ...`, fields in the order of their numbers, which is that in which
+Go writes them. A field is `jsonName=number`, a mark, a shape and a type:
+
+    mark    * a pointer: written only when set     ? JSON leaves the zero value out     none: JSON keeps it
+    shape   [] a list     {} a map by text
+    type    s text, y bytes, i integer, b boolean, d double; Quantity, Time, ... (special.py); otherwise a message, of the
+            same package unless it is named in full
+
+A field without a name is inlined: in JSON its message's fields belong to the parent. The file is read per package, when
+a message of the package is first asked for; other lines are not kept.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGES = {
+    "": "core",
+    "rbac.authorization.k8s.io": "rbac",
+    "flowcontrol.apiserver.k8s.io": "flowcontrol",
+}
+"""Group → package, where it is not the group's first word."""
+
+META_KINDS = frozenset(
+    {"APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "Status", "WatchEvent", "DeleteOptions"}
+    | {"CreateOptions", "UpdateOptions", "PatchOptions", "ListOptions", "GetOptions"}
+    | {"PartialObjectMetadata", "PartialObjectMetadataList"}
+)
+"""Kinds that upstream registers in every group version."""
+
+OWN_FORM = frozenset(
+    {"Quantity", "IntOrString", "Raw", "Time", "MicroTime", "Items", "SchemaOrArray", "SchemaOrBool"}
+    | {"SchemaOrStrings"}
+)
+_FIELD = re.compile(r"([^=]*)=(\d+)([*?]?)(\[\]|\{\}|)(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """type: a letter, a name in OWN_FORM, or a message's full name."""
+
+    name: str
+    number: int
+    pointer: bool
+    omit: bool
+    shape: str
+    type: str
+
+
+@cache
+def _package(name: str) -> dict[str, str]:
+    """Message → its fields, as text."""
+    start = name + "."
+    found = {}
+    with (Path(__file__).parent / "fields.txt").open(encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith(start):
+                message, _, fields = line.partition(":")
+                found[message] = fields.strip()
+    return found
+
+
+def exists(message: str) -> bool:
+    return message in _package(message.partition(".")[0])
+
+
+def fields(message: str) -> list[Field]:
+    """In the order of their numbers. Raises KeyError."""
+    package = message.partition(".")[0]
+    return [_field(text, package) for text in _package(package)[message].split()]
+
+
+def _field(text: str, package: str) -> Field:
+    match = _FIELD.fullmatch(text)
+    assert match is not None, text
+    name, number, mark, shape, kind = match.groups()
+    if kind not in OWN_FORM and len(kind) > 1 and "/" not in kind:
+        kind = f"{package}.{kind}"
+    return Field(name, int(number), mark == "*", mark == "?", shape, kind)
+
+
+def message_name(api_version: str, kind: str) -> str:
+    """The message of a kind, whether or not it exists."""
+    if kind in META_KINDS and api_version != "meta.k8s.io/v1beta1":
+        return "meta/v1." + kind
+    group, _, version = api_version.rpartition("/")
+    return f"{PACKAGES.get(group, group.partition('.')[0])}/{version}.{kind}"
