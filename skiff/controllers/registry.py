@@ -7,11 +7,13 @@ from typing import Any, Protocol
 from skiff.client.controller import Controller, Recorder
 from skiff.client.informer import Informers
 from skiff.client.rest import Client
+from skiff.controllers.cronjob.controller import CronJobController
 from skiff.controllers.daemonset.controller import DaemonSetController
 from skiff.controllers.deployment.controller import DeploymentController
 from skiff.controllers.endpoints import EndpointsController
 from skiff.controllers.endpointslice import EndpointSliceController
 from skiff.controllers.garbagecollector.controller import GarbageCollector
+from skiff.controllers.job.controller import JobController
 from skiff.controllers.namespace import NamespaceController
 from skiff.controllers.nodeipam import NodeIPAMController
 from skiff.controllers.nodelifecycle.controller import NodeLifecycleController
@@ -24,6 +26,7 @@ from skiff.controllers.rootca import RootCAController
 from skiff.controllers.serviceaccount import ServiceAccountController
 from skiff.controllers.statefulset.controller import StatefulSetController
 from skiff.controllers.tainteviction import TaintEvictionController
+from skiff.controllers.ttlafterfinished import TTLAfterFinishedController
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,9 @@ CONTROLLERS: dict[str, Make] = {
     "replicaset-controller": lambda c: ReplicaSetController(**c.parts("replicaset-controller")),
     "daemonset-controller": lambda c: DaemonSetController(**c.parts("daemonset-controller")),
     "statefulset-controller": lambda c: StatefulSetController(**c.parts("statefulset-controller")),
+    "job-controller": lambda c: JobController(**c.parts("job-controller")),
+    "cronjob-controller": lambda c: CronJobController(**c.parts("cronjob-controller")),
+    "ttl-after-finished-controller": lambda c: TTLAfterFinishedController(**c.parts()),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),
     "namespace-controller": lambda c: NamespaceController(**c.parts()),
     "pod-garbage-collector-controller": lambda c: PodGC(**c.parts(), threshold=c.options.terminated_pods),
