@@ -197,10 +197,12 @@ class WatchCache:
             self._loading = None
 
     async def _fill(self, store: Store) -> None:
+        if self.count:
+            self._clear()  # an attempt has failed half-way; from here on the page is newer than any early event
         page = await store.range(self.codec.prefix, limit=PAGE)
         revision = page.revision
         while True:
-            for record in page.records:
+            for record in await self.translate(page.records):
                 self._insert(self.codec.entry(record.key, record.value, record.revision))
             if not page.remaining:
                 break
@@ -212,6 +214,10 @@ class WatchCache:
             self.apply(event)
         if self.subscribers:
             self._tell_all()
+
+    async def translate(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Stored records in the form that the codec reads: as they are, but for conversion webhooks."""
+        return records
 
     def reset(self) -> None:
         """Forget everything; the next reader loads again. Watchers end and resume or list anew."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from skiff.api.errors import timeout
 from skiff.apiserver.cache import Codec, WatchCache
@@ -24,6 +24,27 @@ RETRY_S = 0.5
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
+class Applies(Protocol):
+    """Takes the events of one stored resource."""
+
+    def apply(self, event: Event) -> None: ...
+
+
+class Several:
+    """The caches of a resource that has more than one."""
+
+    def __init__(self, *caches: Applies):
+        self._caches = list(caches)
+
+    def add(self, cache: Applies) -> None:
+        if not any(known is cache for known in self._caches):
+            self._caches.append(cache)
+
+    def apply(self, event: Event) -> None:
+        for cache in self._caches:
+            cache.apply(event)
+
+
 class Hub:
     """All watch caches of one store. `run` belongs to the server's task group; `spawn` starts a task there."""
 
@@ -32,7 +53,7 @@ class Hub:
         self.spawn = spawn
         self.revision = 0
         self._caches: dict[str, WatchCache] = {}
-        self._attached: dict[str, WatchCache] = {}
+        self._attached: dict[str, Applies] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
     def cache(self, codec: Codec, indexed: tuple[str, ...] = ()) -> WatchCache:
@@ -42,12 +63,16 @@ class Hub:
             found = self._caches[codec.prefix] = WatchCache(self, codec, indexed)
         return found
 
+    def place(self, name: str, cache: WatchCache) -> WatchCache:
+        """Another cache of a stored resource beside the usual one, known as `prefix#name`."""
+        return self._caches.setdefault(f"{cache.codec.prefix}#{name}", cache)
+
     def forget(self, prefix: str) -> None:
         """A resource is served no more, or in another way (a definition changed). Requests that wait on the old cache see
         what it has; its watches end."""
         self._attached.pop(prefix, None)
-        cache = self._caches.pop(prefix, None)
-        if cache is not None:
+        for key in [k for k in self._caches if k.partition("#")[0] == prefix]:
+            cache = self._caches.pop(key)
             cache.retired = True
             cache.fanout.close()
 
@@ -58,7 +83,14 @@ class Hub:
         """From now on the cache gets its events, unless another one has taken its place."""
         if cache.retired:
             return
-        self._attached[cache.codec.prefix] = cache
+        prefix = cache.codec.prefix
+        present = self._attached.get(prefix)
+        if present is None or present is cache:
+            self._attached[prefix] = cache
+        elif isinstance(present, Several):
+            present.add(cache)
+        else:
+            self._attached[prefix] = Several(present, cache)
 
     async def start(self) -> None:
         self.revision = await self.store.current_revision()

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from skiff.api import schema
-from skiff.api.errors import StatusError, already_exists, not_found, service_unavailable, timeout
+from skiff.api.errors import StatusError, already_exists, conflict, not_found, service_unavailable, timeout
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
@@ -83,12 +83,13 @@ class Registry:
         stored: Resource | None = None,
         node_of: Callable[[str], SchemaNode] = _builtin_node,
         checker: Decoder | None = None,
+        cache: WatchCache | None = None,
     ) -> Served:
         """Serves a resource. stored: the record that owns the stored form, when it is another one. checker: decodes what
-        clients send, when the node does not say it all."""
+        clients send, when the node does not say it all. cache: of its own."""
         owner = stored or resource
-        codec = Codec(owner.gvr, owner.selectable)
-        cache = self.hub.cache(codec, owner.indexed)
+        if cache is None:
+            cache = self.hub.cache(Codec(owner.gvr, owner.selectable), owner.indexed)
         served = Served(resource, cache.codec, cache, node_of, checker)
         self.table.setdefault((resource.gvr.group, resource.gvr.version), {})[resource.gvr.plural] = served
         self.generation += 1
@@ -133,21 +134,21 @@ class Registry:
         """Stores a new object; its served JSON and revision. Raises 409 AlreadyExists."""
         meta = obj["metadata"]
         key = served.codec.key(meta.get("namespace", ""), meta["name"])
-        value = served.value(obj)
+        value = await self._value(served, obj)
         try:
             put = Put(key, value, expected=0, ttl_seconds=served.resource.ttl_seconds)
             revision = await self._write(put)
         except Mismatch:
             raise already_exists(served.gvr, meta["name"]) from None
-        return served.data_of(value, revision), revision
+        return _shown(served, obj, value, revision), revision
 
     async def replace(self, served: Served, entry: Entry, obj: Obj) -> bytes:
         """Stores a new version of `entry`; its served JSON. Raises Mismatch when there is a newer one."""
         key = served.codec.key(entry.namespace, entry.name)
-        value = served.value(obj)
+        value = await self._value(served, obj)
         put = Put(key, value, expected=entry.revision, ttl_seconds=served.resource.ttl_seconds)
         revision = await self._write(put)
-        return served.data_of(value, revision)
+        return _shown(served, obj, value, revision)
 
     async def erase(self, served: Served, entry: Entry) -> int:
         """Removes exactly this version. Raises Mismatch."""
@@ -172,6 +173,9 @@ class Registry:
                 entry = self.newer(served, e)
         raise not_found(served.gvr, name)
 
+    async def _value(self, served: Served, obj: Obj) -> bytes:
+        return served.value(obj) if served.convert is None else await served.convert(obj)
+
     async def _write(self, op: Put | Delete) -> int:
         try:
             async with asyncio.timeout(WRITE_S):
@@ -182,9 +186,18 @@ class Registry:
             raise timeout("the store has not answered, whether the write happened is not known", 1) from None
 
     def newer(self, served: Served, mismatch: Mismatch) -> Entry | None:
-        """What a failed write found in its place."""
+        """What a failed write found in its place. Raises 409 where only a webhook could show it."""
         record = mismatch.current
+        if record is not None and served.convert is not None and not record.value.startswith(served.codec.head):
+            raise conflict(served.gvr, served.codec.split(record.key)[1])
         return served.codec.entry(record.key, record.value, record.revision) if record is not None else None
+
+
+def _shown(served: Served, obj: Obj, value: bytes, revision: int) -> bytes:
+    """The served JSON of what has been stored."""
+    if served.convert is not None:
+        return served.codec.splice(served.codec.encode(obj), revision)
+    return served.data_of(value, revision)
 
 
 def unavailable(error: Exception) -> StatusError:

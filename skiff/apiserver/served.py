@@ -4,7 +4,7 @@ A resource that is stored under another version or group (`Resource.storage`) sh
 converted on the way; the usual one is served from the cache's bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
@@ -24,13 +24,14 @@ class Decoder(Protocol):
 
 
 class Served:
-    """native: stored as it is served. prefix: of stored keys."""
+    """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that."""
 
     __slots__ = (
         "_checker",
         "_node",
         "cache",
         "codec",
+        "convert",
         "gvr",
         "list_head",
         "list_kind",
@@ -55,6 +56,7 @@ class Served:
         self.node_of = node_of
         self._node: SchemaNode | None = None
         self._checker: Decoder | None = checker
+        self.convert: Callable[[Obj], Awaitable[bytes]] | None = None
         self.list_kind = resource.list_kind or f"{resource.gvr.kind}List"
         self.list_head = b'{"kind":"%s","apiVersion":"%s","metadata":{"resourceVersion":"' % (
             self.list_kind.encode(),

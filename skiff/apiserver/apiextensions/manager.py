@@ -7,7 +7,7 @@ each write is conditional. When a definition's spec changes, its watches end and
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import orjson
 
@@ -17,6 +17,8 @@ from skiff.api.resources.apiextensions import FINALIZER
 from skiff.api.schema import SchemaNode
 from skiff.api.types import Obj
 from skiff.apiserver.apiextensions.cleanup import Cleanup
+from skiff.apiserver.apiextensions.conversion import Webhook
+from skiff.apiserver.apiextensions.converted import ConvertedCache
 from skiff.apiserver.apiextensions.definition import CRDS, Definition, Version
 from skiff.apiserver.apiextensions.models import Models
 from skiff.apiserver.apiextensions.naming import settle
@@ -121,6 +123,8 @@ class CustomResources:
         info = definition.storage
         assert info is not None
         storage = versions[info.name]
+        if definition.conversion.get("strategy") == "Webhook":
+            return self._serve_converted(definition, versions, storage)
         owner = record(definition, info, storage, storage)
         codec = CustomCodec(owner.gvr, storage, dict(owner.selectable))
         cache = self._registry.hub.cache(codec, owner.indexed)
@@ -132,6 +136,31 @@ class CustomResources:
                 resource = owner if v.storage else record(definition, v, version, storage)
                 self.models.add(definition, v, version)
                 served.append(self._registry.add(resource, owner, _node_of(version), checker=version))
+        return Installed(definition, versions, stored, served)
+
+    def _serve_converted(self, definition: Definition, versions: dict[str, Version], storage: Version) -> Installed:
+        """Each version has a cache of its own, which a webhook fills."""
+        registry = self._registry
+        webhook = Webhook(definition.conversion, definition.group, definition.accepted.kind, registry.lookup)
+        served: list[Served] = []
+        stored: Served | None = None
+        storing = CustomCodec(definition.gvr(storage.name), storage, {})
+        for v in definition.versions:
+            version = versions[v.name]
+            resource = record(definition, v, version, version)
+            codec = CustomCodec(resource.gvr, version, dict(resource.selectable))
+            made = ConvertedCache(registry.hub, codec, resource.indexed, webhook)
+            cache = registry.hub.place(v.name, made)
+            if v.served:
+                self.models.add(definition, v, version)
+                one = registry.add(resource, None, _node_of(version), checker=version, cache=cache)
+                served.append(one)
+            else:
+                one = Served(resource, cache.codec, cache, _node_of(version), version)
+            one.convert = _to_storage(webhook, storing, storage)
+            if v.storage:
+                stored = one
+        assert stored is not None
         return Installed(definition, versions, stored, served)
 
     def _is_builtin(self, definition: Definition) -> bool:
@@ -227,6 +256,16 @@ class CustomResources:
     def _cleaned(self, name: str, task: "asyncio.Task[None]") -> None:
         if self._cleanups.get(name) is task:
             del self._cleanups[name]
+
+
+def _to_storage(webhook: Webhook, codec: CustomCodec, storage: Version) -> Callable[[Obj], Awaitable[bytes]]:
+    async def convert(obj: Obj) -> bytes:
+        converted = (await webhook.convert([obj], codec.gvr.api_version))[0]
+        if converted is not obj:
+            converted = storage.normalize(converted)
+        return codec.encode(converted)
+
+    return convert
 
 
 def _node_of(version: Version) -> Callable[[str], SchemaNode]:

@@ -179,7 +179,7 @@ async def _history(
     entries: list[Entry] = []
     while True:
         page = await store.range(prefix, start_after=start, limit=CHUNK, revision=revision)
-        for i, record in enumerate(page.records):
+        for i, record in enumerate(await served.cache.translate(page.records)):
             entry = codec.entry(record.key, record.value, record.revision)
             if not _selected(selection, entry):
                 continue
