@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,16 @@ def files() -> set[str]:
             folders[:] = [f for f in folders if not f.startswith("skiff-")]
             found.update(os.path.join(folder, n) for n in [*folders, *names])
     return found
+
+
+def answers(path: str) -> bool:
+    """Whether it is a socket behind which somebody lives: another cluster's, since all our processes are gone."""
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def cgroups(own: str) -> set[str]:
@@ -93,5 +104,5 @@ def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Pa
     assert not state_dir.exists()
     assert processes_naming(state_dir.name) == []
     after = files(), mounts(state_dir.name), cgroups(state_dir.name)
-    left = [sorted(now - then) for now, then in zip(after, before, strict=True)]
+    left = [sorted(p for p in now - then if not answers(p)) for now, then in zip(after, before, strict=True)]
     assert left == [[], [], []], json.dumps(left, indent=1)
