@@ -144,15 +144,20 @@ def load_json(body: bytes) -> Any:
 
 def load_yaml(body: bytes) -> Any:
     """YAML as JSON data: mapping keys become text, times stay text. Raises 400, 413."""
+    return load_yaml_strictly(body)[0]
+
+
+def load_yaml_strictly(body: bytes) -> tuple[Any, list[str]]:
+    """The same, with sentences about keys that stand twice."""
     from skiff.apiserver import yamls
 
     check_size(body)
     try:
-        data = yamls.load(body)
+        data, repeated = yamls.load_with_repeated(body)
     except (ValueError, RecursionError) as e:
         raise undecodable(f"yaml: {e}") from None
     check_depth(body, data)
-    return data
+    return data, repeated
 
 
 def load_protobuf(body: bytes) -> Any:

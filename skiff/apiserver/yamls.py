@@ -25,13 +25,33 @@ class _Loader(_BASE):
         return super().compose_node(parent, index)
 
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.repeated = [*getattr(self, "repeated", ()), (key.start_mark.line + 1, key.value)]
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load(text: bytes) -> Any:
     """JSON-shaped data. Raises ValueError."""
+    return load_with_repeated(text)[0]
+
+
+def load_with_repeated(text: bytes) -> tuple[Any, list[str]]:
+    """JSON-shaped data, and sentences about keys that stand twice in a mapping. Raises ValueError."""
     try:
-        data = yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        try:
+            data = loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.YAMLError as e:
         raise ValueError(str(e)) from None
-    return _plain(data, [ALIAS_LIMIT * 100])
+    repeated = [f'line {line}: key "{key}" already set in map' for line, key in getattr(loader, "repeated", ())]
+    return _plain(data, [ALIAS_LIMIT * 100]), repeated
 
 
 def _plain(value: Any, budget: list[int]) -> Any:

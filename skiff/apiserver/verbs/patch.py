@@ -65,7 +65,18 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
         raise _unknown_type([JSON_PATCH, MERGE, APPLY])
     wanted = options.write_options(call.params, "PatchOptions", apply=kind == APPLY)
     body = call.request.body
-    return kind, wanted, negotiation.load_yaml(body) if kind == APPLY else load(body)
+    return kind, wanted, _configuration(call, body, wanted.field_validation) if kind == APPLY else load(body)
+
+
+def _configuration(call: Call, body: bytes, validation: str) -> Any:
+    """Of an apply. Raises 400 for keys that stand twice, if that was asked for."""
+    data, repeated = negotiation.load_yaml_strictly(body)
+    if repeated and validation != "Ignore":
+        words = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(repeated)
+        if validation == "Strict":
+            raise bad_request(f"error strict decoding YAML: {words}")
+        call.warnings.append(words)
+    return data
 
 
 def _unknown_type(known: list[str]) -> StatusError:
