@@ -7,9 +7,11 @@ from typing import Any, Protocol
 from skiff.client.controller import Controller, Recorder
 from skiff.client.informer import Informers
 from skiff.client.rest import Client
+from skiff.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from skiff.controllers.cronjob.controller import CronJobController
 from skiff.controllers.daemonset.controller import DaemonSetController
 from skiff.controllers.deployment.controller import DeploymentController
+from skiff.controllers.disruption import DisruptionController
 from skiff.controllers.endpoints import EndpointsController
 from skiff.controllers.endpointslice import EndpointSliceController
 from skiff.controllers.garbagecollector.controller import GarbageCollector
@@ -27,6 +29,7 @@ from skiff.controllers.serviceaccount import ServiceAccountController
 from skiff.controllers.statefulset.controller import StatefulSetController
 from skiff.controllers.tainteviction import TaintEvictionController
 from skiff.controllers.ttlafterfinished import TTLAfterFinishedController
+from skiff.controllers.volumeprotection import ClaimProtectionController, VolumeProtectionController
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,10 @@ CONTROLLERS: dict[str, Make] = {
     "job-controller": lambda c: JobController(**c.parts("job-controller")),
     "cronjob-controller": lambda c: CronJobController(**c.parts("cronjob-controller")),
     "ttl-after-finished-controller": lambda c: TTLAfterFinishedController(**c.parts()),
+    "disruption-controller": lambda c: DisruptionController(**c.parts("controllermanager")),
+    "persistentvolumeclaim-protection-controller": lambda c: ClaimProtectionController(**c.parts()),
+    "persistentvolume-protection-controller": lambda c: VolumeProtectionController(**c.parts()),
+    "clusterrole-aggregation-controller": lambda c: ClusterRoleAggregationController(**c.parts()),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),
     "namespace-controller": lambda c: NamespaceController(**c.parts()),
     "pod-garbage-collector-controller": lambda c: PodGC(**c.parts(), threshold=c.options.terminated_pods),

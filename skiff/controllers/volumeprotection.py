@@ -1,0 +1,116 @@
+"""Lets claims and volumes go only when nobody uses them any more.
+
+The API server puts a finalizer on each (admission plugin StorageObjectInUseProtection); here it is taken off: of a claim
+when no pod that may still run names it, of a volume when it is bound to no claim.
+Source: upstream pkg/controller/volume/{pvcprotection,pvprotection}.
+"""
+
+from collections.abc import Iterable
+
+from skiff.api.errors import StatusError, is_not_found
+from skiff.api.gvr import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS
+from skiff.api.meta import finalizers, is_being_deleted, is_pod_terminal, name, namespace, uid
+from skiff.api.types import GVR, Obj
+from skiff.client.controller import Key, Watch, split_key
+from skiff.client.informer import Change, Informers
+from skiff.client.rest import Client
+from skiff.controllers.common.meta import spec, status
+from skiff.controllers.common.pods import node_name
+
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+_INDEX = "claims"
+
+
+def claims_of(pod: Obj) -> list[Key]:
+    """The claims that a pod names, ephemeral ones included."""
+    found = []
+    for volume in spec(pod).get("volumes") or ():
+        if source := volume.get("persistentVolumeClaim"):
+            found.append(f"{namespace(pod)}/{source['claimName']}")
+        elif volume.get("ephemeral"):
+            found.append(f"{namespace(pod)}/{name(pod)}-{volume['name']}")
+    return found
+
+
+def uses(pod: Obj) -> bool:
+    """Whether the pod's volumes may be in use: it is on a node and has not ended."""
+    return bool(node_name(pod)) and not is_pod_terminal(pod)
+
+
+class ClaimProtectionController:
+    name = "persistentvolumeclaim-protection-controller"
+    workers = 1
+
+    def __init__(self, *, client: Client, informers: Informers):
+        self._client = client
+        self._claims = informers.get(PERSISTENTVOLUMECLAIMS)
+        self._pods = informers.get(PODS)
+        self._pods.add_index(_INDEX, claims_of)
+
+    def watches(self) -> list[Watch]:
+        return [Watch(PERSISTENTVOLUMECLAIMS), Watch(PODS, self._pod_changed)]
+
+    def _pod_changed(self, change: Change) -> Iterable[Key]:
+        """A pod that ended or went may have been the last one."""
+        pod = change.object
+        return claims_of(pod) if change.type == "deleted" or is_pod_terminal(pod) else []
+
+    async def reconcile(self, key: Key) -> float | None:
+        claim = self._claims.get(*split_key(key))
+        if claim is None:
+            return None
+        if is_being_deleted(claim):
+            if CLAIM_FINALIZER in finalizers(claim) and not await self._is_used(key):
+                await drop_finalizer(self._client, PERSISTENTVOLUMECLAIMS, claim, CLAIM_FINALIZER)
+        elif CLAIM_FINALIZER not in finalizers(claim):
+            await add_finalizer(self._client, PERSISTENTVOLUMECLAIMS, claim, CLAIM_FINALIZER)
+        return None
+
+    async def _is_used(self, key: Key) -> bool:
+        """By the cache first; that nobody uses it the server has to confirm."""
+        if any(uses(pod) for pod in self._pods.by_index(_INDEX, key)):
+            return True
+        pods = (await self._client.list(PODS, split_key(key)[0])).items
+        return any(uses(pod) and key in claims_of(pod) for pod in pods)
+
+
+class VolumeProtectionController:
+    name = "persistentvolume-protection-controller"
+    workers = 1
+
+    def __init__(self, *, client: Client, informers: Informers):
+        self._client = client
+        self._volumes = informers.get(PERSISTENTVOLUMES)
+
+    def watches(self) -> list[Watch]:
+        return [Watch(PERSISTENTVOLUMES)]
+
+    async def reconcile(self, key: Key) -> float | None:
+        volume = self._volumes.get("", key)
+        if volume is None:
+            return None
+        if is_being_deleted(volume):
+            if VOLUME_FINALIZER in finalizers(volume) and status(volume).get("phase") != "Bound":
+                await drop_finalizer(self._client, PERSISTENTVOLUMES, volume, VOLUME_FINALIZER)
+        elif VOLUME_FINALIZER not in finalizers(volume):
+            await add_finalizer(self._client, PERSISTENTVOLUMES, volume, VOLUME_FINALIZER)
+        return None
+
+
+async def drop_finalizer(client: Client, gvr: GVR, obj: Obj, finalizer: str) -> None:
+    kept = [f for f in finalizers(obj) if f != finalizer]
+    await _patch(client, gvr, obj, {"finalizers": kept or None})
+
+
+async def add_finalizer(client: Client, gvr: GVR, obj: Obj, finalizer: str) -> None:
+    await _patch(client, gvr, obj, {"finalizers": [*finalizers(obj), finalizer]})
+
+
+async def _patch(client: Client, gvr: GVR, obj: Obj, metadata: Obj) -> None:
+    version = {"uid": uid(obj), "resourceVersion": obj["metadata"]["resourceVersion"]}
+    try:
+        await client.patch(gvr, name(obj), {"metadata": {**version, **metadata}}, namespace(obj))
+    except StatusError as err:
+        if not is_not_found(err):
+            raise
