@@ -26,6 +26,8 @@ from skiff.apiserver.authz import Authorization, Authorizer
 from skiff.apiserver.bootstrap import Addresses, Bootstrap, advertised
 from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.flags import add_flags
+from skiff.apiserver.flowcontrol.controller import FlowControlController
+from skiff.apiserver.flowcontrol.filter import FlowControl
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.server import APIServer
 from skiff.apiserver.virtual import Identity
@@ -57,6 +59,9 @@ async def run(args: argparse.Namespace) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tls.run(), name="certificates")
                 group.create_task(bootstrap.run(), name="the cluster's own objects")
+                if server.flow is not None:
+                    flow = FlowControlController(client_of(server), server.registry.lookup, server.flow)
+                    group.create_task(flow.run(), name="flow control")
         finally:
             server.closing = True
             if listening and args.shutdown_delay_duration:
@@ -116,6 +121,10 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
         identity=identity,
     )
     server.backends = _backends(args, registry)
+    server.timeout_s = args.request_timeout
+    if args.enable_priority_and_fairness:
+        seats = args.max_requests_inflight + args.max_mutating_requests_inflight
+        server.flow = FlowControl(seats=seats, wait_s=args.request_timeout / 4, count=registry.count)
     first, _, last = args.service_node_port_range.partition("-")
     admit(
         server,

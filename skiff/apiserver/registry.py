@@ -18,6 +18,7 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.cache import Codec, Entry, WatchCache
 from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
+from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Decoder, Served
 from skiff.store import Delete, Mismatch, Put, Store, Unavailable
 
@@ -111,6 +112,11 @@ class Registry:
 
     def served(self, gvr: GVR) -> Served | None:
         return self.find(gvr.group, gvr.version, gvr.plural)
+
+    def count(self, info: RequestInfo) -> int:
+        """How many objects the resource of a request has; 0 as long as that is not known."""
+        served = self.find(info.group, info.version, info.resource)
+        return served.cache.count if served is not None and served.cache.loaded else 0
 
     def resources(self) -> list[Resource]:
         return [s.resource for plurals in self.table.values() for s in plurals.values()]

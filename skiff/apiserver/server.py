@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from skiff import env
-from skiff.api.errors import StatusError, internal
+from skiff.api.errors import StatusError, internal, timeout
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.apiextensions.manager import CustomResources
@@ -17,6 +17,7 @@ from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.fanout import Watcher
+from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.negotiation import Accepted, dump, wants_pretty
 from skiff.apiserver.options import boolean, first
@@ -25,7 +26,7 @@ from skiff.apiserver.registry import Registry, unavailable
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.virtual import Identity
 from skiff.store import StoreError
-from skiff.wire.messages import Request, Response
+from skiff.wire.messages import Request, Response, UserInfo
 
 if TYPE_CHECKING:
     from skiff.apiserver.connect.backends import Backends
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 CAUSE_HEADER = "skiff-cause"
 CAUSE_LIMIT = 128
+AUDIT_ID = "Audit-Id"
+REQUEST_S = 60.0
 
 
 class APIServer:
@@ -59,6 +62,8 @@ class APIServer:
         self.custom = CustomResources(registry)
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
+        self.flow: FlowControl | None = None
+        self.timeout_s = REQUEST_S
         self.paths = Paths(self)
         self.closing = False
 
@@ -101,6 +106,7 @@ class APIServer:
         except Exception:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
             response = error_response(internal("the server has encountered an unexpected error"), request)
+        response.headers[AUDIT_ID] = request.headers.get("audit-id") or env.uid()
         self.metrics.observe(info, response.status, time() - started)
         return response
 
@@ -110,9 +116,15 @@ class APIServer:
             _refine(info, params)
         inherited = env.cause.get() if request.user is not None else ""  # a connection's context knows nothing
         request.user = user = await self.authentication.authenticate(request)
-        # Places in the chain: flow control, audit.
+        # Place in the chain: audit.
         if impersonation.is_asked(request.headers):
             request.user = user = await impersonation.impersonate(request.headers, user, self.authorization)
+        answer = self._permitted(request, info, user, params, inherited)
+        return await (self.flow.run(user, info, answer) if self.flow is not None else answer)
+
+    async def _permitted(
+        self, request: Request, info: RequestInfo, user: UserInfo, params: dict[str, list[str]], inherited: str
+    ) -> Response:
         await self._authorize(
             Attributes(
                 user,
@@ -134,7 +146,14 @@ class APIServer:
         served = self.registry.find(info.group, info.version, info.resource)
         verb = routes.find(served, info)
         assert served is not None
-        return await verb(Call(self, request, info, served, user, params, list(served.resource.warnings)))
+        call = Call(self, request, info, served, user, params, list(served.resource.warnings))
+        if request.method in ("GET", "HEAD") or info.subresource in LONG_RUNNING:
+            return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await verb(call)
+        except TimeoutError:
+            raise timeout("request did not complete within the allotted timeout") from None
 
     async def _authorize(self, attributes: Attributes) -> None:
         decision = await self.authorization.authorize(attributes)

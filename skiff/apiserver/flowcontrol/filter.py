@@ -1,0 +1,187 @@
+"""Flow control in the server's chain: a request gets its seats, waits for them, or is turned away.
+
+The usual case costs two dictionary look-ups: what a request falls under is remembered by user and resource until the
+configuration changes. Watches hold their seats until they have begun; other long requests hold none.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from skiff.api.errors import StatusError
+from skiff.api.types import Obj
+from skiff.apiserver.flowcontrol import classify, defaults
+from skiff.apiserver.flowcontrol.fairqueue import Level, Pool, Rejected, Settings, Ticket, settings_of
+from skiff.apiserver.requestinfo import RequestInfo
+from skiff.wire.messages import Response, UserInfo
+
+REMEMBERED = 4096
+OBJECTS_PER_SEAT = 100
+MAX_LIST_SEATS = 10
+LONG_RUNNING = frozenset(("log", "exec", "attach", "portforward", "proxy"))
+SCHEMA_UID, LEVEL_UID = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
+
+Count = Callable[[RequestInfo], int]
+"""How many objects a list may go through; 0: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """What requests of one user on one resource fall under."""
+
+    schema: classify.Schema
+    level: Level
+    flow: int
+
+
+class FlowControl:
+    """seats: of the whole server. wait_s: how long a request may wait for its own."""
+
+    def __init__(self, *, seats: int = 600, wait_s: float = 15.0, count: Count = lambda info: 0):
+        self._seats = seats
+        self._wait_s = wait_s
+        self._count = count
+        self._pool = Pool()
+        self.levels: dict[str, Level] = {}
+        self._schemas: list[classify.Schema] = []
+        self._known: dict[tuple[object, ...], Class | None] = {}
+        self.configure(defaults.levels(), defaults.schemas())
+
+    def configure(self, levels: Iterable[Obj], schemas: Iterable[Obj]) -> None:
+        """The configuration from now on. The mandatory objects are added where they are missing."""
+        given = {o["metadata"]["name"]: o for o in defaults.levels() if o["metadata"]["name"] in defaults.MANDATORY}
+        given |= {o["metadata"]["name"]: o for o in levels}
+        shares = sum((o["spec"].get("limited") or {}).get("nominalConcurrencyShares", 0) for o in given.values())
+        for name in list(self.levels):
+            if name not in given:
+                self._retire(self.levels.pop(name))
+        for name, obj in given.items():
+            self._level(name, settings_of(obj["spec"], self._seats, shares), obj["metadata"].get("uid", ""))
+        self._pool.levels = [level for level in self.levels.values() if not level.exempt]
+        found = {o["metadata"]["name"]: o for o in defaults.schemas() if o["metadata"]["name"] in defaults.MANDATORY}
+        found |= {o["metadata"]["name"]: o for o in schemas}
+        self._schemas = classify.ordered(classify.compile_schema(o) for o in found.values())
+        self._known.clear()
+
+    def _level(self, name: str, settings: Settings | None, uid: str) -> None:
+        if name in self.levels:
+            self.levels[name].configure(settings, uid)
+        else:
+            self.levels[name] = Level(name, settings, self._pool, uid)
+
+    def _retire(self, level: Level) -> None:
+        """A level that is no more: who waits in it goes ahead."""
+        level.configure(None, level.uid)
+
+    def classify(self, user: UserInfo, info: RequestInfo) -> Class | None:
+        key = (
+            user.name,
+            user.groups,
+            info.verb,
+            info.group,
+            info.resource or info.path,
+            info.subresource,
+            info.namespace,
+        )
+        try:
+            return self._known[key]
+        except KeyError:
+            pass
+        schema = classify.find(self._schemas, self.levels, user, info)
+        found = Class(schema, self.levels[schema.level], schema.flow(user, info)) if schema is not None else None
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[key] = found
+        return found
+
+    async def run(self, user: UserInfo, info: RequestInfo, serve: Awaitable[Response]) -> Response:
+        """The response to a request, after its wait. Never starts `serve` for one that is turned away: 429 then."""
+        found = self.classify(user, info)
+        if found is None or info.subresource in LONG_RUNNING:
+            return await serve
+        level = found.level
+        loop = asyncio.get_running_loop()
+        try:
+            ticket = level.enter(self.width(info) if not level.exempt else 1, found.flow)
+            if not ticket.running:
+                await self._wait(ticket)
+        except Rejected:
+            _discard(serve)
+            return _marked(too_many(), found)
+        except BaseException:
+            _discard(serve)
+            raise
+        started = loop.time()
+        try:
+            response = await serve
+        except StatusError as e:
+            e.headers |= {SCHEMA_UID: found.schema.uid, LEVEL_UID: level.uid}
+            raise
+        finally:
+            level.leave(ticket, loop.time() - started)
+        return _marked(response, found)
+
+    def width(self, info: RequestInfo) -> int:
+        """Seats: more for lists (and watches that begin with one) of many objects."""
+        if info.verb not in ("list", "watch", "deletecollection") or info.name:
+            return 1
+        return max(1, min(MAX_LIST_SEATS, -(-self._count(info) // OBJECTS_PER_SEAT)))
+
+    async def _wait(self, ticket: Ticket) -> None:
+        """Raises Rejected when no seat is found in time."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def start() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        ticket.start = start
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await waiter
+        except TimeoutError:
+            if not ticket.running:
+                ticket.level.abandon(ticket)
+                raise ticket.level.refuse("time-out") from None
+        except BaseException:
+            if ticket.running:
+                ticket.level.leave(ticket, 0)
+            else:
+                ticket.level.abandon(ticket)
+            raise
+
+    def render(self) -> list[str]:
+        """Metrics, as lines."""
+        prefix = "apiserver_flowcontrol"
+        rows: dict[tuple[str, str], list[str]] = {}
+        for level in self.levels.values():
+            label = f'priority_level="{level.name}"'
+            values = (
+                ("current_executing_seats", "gauge", level.used),
+                ("current_inqueue_requests", "gauge", level.waiting),
+                ("nominal_limit_seats", "gauge", level.settings.nominal),
+                ("dispatched_requests_total", "counter", level.dispatched),
+            )
+            for name, kind, value in values:
+                rows.setdefault((name, kind), []).append(f"{prefix}_{name}{{{label}}} {value}")
+            for reason, count in level.rejected.items():
+                line = f'{prefix}_rejected_requests_total{{{label},reason="{reason}"}} {count}'
+                rows.setdefault(("rejected_requests_total", "counter"), []).append(line)
+        return [line for (name, kind), found in rows.items() for line in (f"# TYPE {prefix}_{name} {kind}", *found)]
+
+
+def too_many() -> Response:
+    headers = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", "Retry-After": "1"}
+    return Response(429, headers, b"Too many requests, please try again later.\n")
+
+
+def _marked(response: Response, found: Class) -> Response:
+    response.headers[SCHEMA_UID] = found.schema.uid
+    response.headers[LEVEL_UID] = found.level.uid
+    return response
+
+
+def _discard(serve: Awaitable[Response]) -> None:
+    close = getattr(serve, "close", None)
+    if close is not None:
+        close()
