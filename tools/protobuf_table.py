@@ -15,6 +15,7 @@ GROUPS += ["coordination", "core", "discovery", "events", "flowcontrol", "networ
 GROUPS += ["resource", "scheduling", "storage"]
 VERSIONS = [*[f"{group}/v1" for group in GROUPS], "autoscaling/v2"]
 FOLDERS = {v: f"{API}/{v}" for v in VERSIONS} | {
+    "meta/v1beta1": "staging/src/k8s.io/apimachinery/pkg/apis/meta/v1beta1",
     "meta/v1": "staging/src/k8s.io/apimachinery/pkg/apis/meta/v1",
     "apiextensions/v1": "staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
     "apiregistration/v1": "staging/src/k8s.io/kube-aggregator/pkg/apis/apiregistration/v1",

@@ -34,9 +34,9 @@ _NO_LABELS: Mapping[str, str] = {}
 
 class Entry:
     """One version of one object. data: its JSON with resourceVersion. fields: the selectable values, in the order of
-    `WatchCache.field_names`. Immutable."""
+    `WatchCache.field_names`. raw: its protobuf message, once somebody has asked for it. Immutable otherwise."""
 
-    __slots__ = ("_obj", "data", "fields", "labels", "name", "namespace", "revision")
+    __slots__ = ("_obj", "data", "fields", "labels", "name", "namespace", "raw", "revision")
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Entry:
         self.data = data
         self.labels = labels
         self.fields = fields
+        self.raw: bytes | None = None
         self._obj: Obj | None = None
 
     @property

@@ -9,6 +9,7 @@ from skiff.api.errors import bad_request
 from skiff.api.types import Obj
 from skiff.apiserver import negotiation
 from skiff.apiserver.admission import Attributes, Operation
+from skiff.apiserver.cache import Entry
 from skiff.apiserver.negotiation import Accepted
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Served
@@ -36,7 +37,8 @@ class Call:
         return self.info.namespace if self.served.gvr.namespaced else ""
 
     def accepted(self) -> Accepted:
-        return negotiation.accepted(self.request)
+        asked = negotiation.PROTOBUF in self.request.headers.get("accept", "")
+        return negotiation.accepted(self.request, asked and self.served.form is not None)
 
     def body(self) -> Any:
         return negotiation.decode_body(self.request)
@@ -88,7 +90,7 @@ class Call:
 
     def answer(self, data: bytes, status: int = 200) -> Response:
         """An object in the form that the client wants."""
-        how = negotiation.accepted(self.request)
+        how = self.accepted()
         if how.plain:
             response = negotiation.respond(self.request, how, data, status)
         else:
@@ -96,6 +98,13 @@ class Call:
 
             response = tables.answer_object(self, how, orjson.loads(data), status)
         return self.warned(response)
+
+    def answer_entry(self, entry: Entry) -> Response:
+        """What the cache keeps of an object: its bytes in either encoding."""
+        how, served = self.accepted(), self.served
+        if how.media is negotiation.PROTOBUF and not how.form and served.form is not None:
+            return self.warned(negotiation.respond(self.request, how, served.form.wrap(served.raw(entry))))
+        return self.answer(served.data(entry))
 
     def answer_obj(self, obj: Obj, status: int = 200) -> Response:
         return self.answer(orjson.dumps(obj), status)

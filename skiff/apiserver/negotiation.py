@@ -1,7 +1,7 @@
 """What the client wants to read and what it has sent: Accept and Content-Type, and the bytes that follow from them.
 
 Answers are JSON unless YAML is asked for; `as=Table` and `as=PartialObjectMetadata` ask for another form of the object.
-Protobuf is read but not written: who asks for it together with JSON gets JSON. Source: upstream endpoints/handlers/negotiation.
+Protobuf is for built-in kinds and for metadata, never for tables: who asks for it together with JSON gets JSON then. Source: upstream endpoints/handlers/negotiation.
 """
 
 import zlib
@@ -17,7 +17,7 @@ from skiff.wire.messages import Request, Response
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-SUPPORTED = f"{JSON}, {YAML}"
+SUPPORTED = f"{JSON}, {YAML}, {PROTOBUF}"
 BODY_LIMIT = 3 * 1024 * 1024
 DEPTH_LIMIT = 200
 """Nesting that a body may have: below what the JSON encoder can write again."""
@@ -35,7 +35,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """media: JSON or YAML. form: "" (the object itself), Table, PartialObjectMetadata or PartialObjectMetadataList.
+    """media: JSON, YAML or PROTOBUF. form: "" (the object itself), Table, PartialObjectMetadata or PartialObjectMetadataList.
     form_version: v1 or v1beta1. params: those of the chosen clause (discovery reads them)."""
 
     media: str = JSON
@@ -52,13 +52,25 @@ class Accepted:
 PLAIN = Accepted()
 
 
-def accepted(request: Request) -> Accepted:
-    """What to answer with. Raises 406."""
+def accepted(request: Request, protobuf: bool = False) -> Accepted:
+    """What to answer with. protobuf: the answer's kind has that form. Raises 406."""
     header = request.headers.get("accept", "")
-    found = negotiate(header) if header else PLAIN
+    found = negotiate(header, protobuf) if header else PLAIN
     if wants_pretty(request):
         return Accepted(found.media, found.form, found.form_version, True)
     return found
+
+
+def for_error(request: Request) -> Accepted:
+    """How to send a Status: as protobuf to who prefers that, otherwise as JSON."""
+    if PROTOBUF in request.headers.get("accept", ""):
+        try:
+            media = accepted(request, True).media
+        except StatusError:
+            media = JSON
+        if media is PROTOBUF:
+            return Accepted(PROTOBUF)
+    return Accepted(pretty=wants_pretty(request))
 
 
 def wants_pretty(request: Request) -> bool:
@@ -72,15 +84,17 @@ def wants_pretty(request: Request) -> bool:
 
 
 @lru_cache(maxsize=256)
-def negotiate(header: str) -> Accepted:
+def negotiate(header: str, protobuf: bool = False) -> Accepted:
     for media, params in clauses(header):
         target = _media(media)
         if target is None:
             continue
         if "as" not in params and "g" not in params and "v" not in params:
+            if target is PROTOBUF and not protobuf:
+                continue
             return Accepted(target, pretty=params.get("pretty") == "1")
         form = _FORMS.get((params.get("as", ""), params.get("g", ""), params.get("v", "")))
-        if form is not None:
+        if form is not None and (form != "Table" or target is not PROTOBUF):
             return Accepted(target, form, params["v"], params.get("pretty") == "1")
     raise not_acceptable(f"only the following media types are accepted: {SUPPORTED}")
 
@@ -88,7 +102,7 @@ def negotiate(header: str) -> Accepted:
 def _media(media: str) -> str | None:
     if media in (JSON, "*/*", "application/*"):
         return JSON
-    return YAML if media == YAML else None
+    return {YAML: YAML, PROTOBUF: PROTOBUF}.get(media)
 
 
 def clauses(header: str) -> list[tuple[str, dict[str, str]]]:
@@ -121,7 +135,7 @@ def decode_body(request: Request) -> Any:
         return load_protobuf(request.body)
     if media not in (JSON, YAML):
         raise unsupported_media_type(
-            f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}, {PROTOBUF}"
+            f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}"
         )
     return load_json(request.body) if media == JSON else load_yaml(request.body)
 
@@ -194,7 +208,19 @@ def dump(data: Any, how: Accepted) -> bytes:
         from skiff.apiserver import yamls
 
         return yamls.dump(data)
+    if how.media is PROTOBUF:
+        return dump_protobuf(data)
     return orjson.dumps(data, option=orjson.OPT_INDENT_2) if how.pretty else orjson.dumps(data)
+
+
+def dump_protobuf(data: Any) -> bytes:
+    """An object with its envelope. Raises 406 for a kind without that form."""
+    from skiff.api import protobuf
+
+    try:
+        return protobuf.encode(data)
+    except protobuf.ProtobufError as e:
+        raise not_acceptable(f"the object cannot be encoded to a protobuf message: {e}") from None
 
 
 def respond(request: Request, how: Accepted, body: bytes, status: int = 200) -> Response:

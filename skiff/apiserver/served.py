@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from skiff.api import protobuf
 from skiff.api.decode import Checker, DecodeError
 from skiff.api.errors import StatusError, bad_request
 from skiff.api.resources import Resource
@@ -28,6 +29,8 @@ class Served:
 
     __slots__ = (
         "_checker",
+        "_form",
+        "_formed",
         "_node",
         "cache",
         "codec",
@@ -56,6 +59,8 @@ class Served:
         self.node_of = node_of
         self._node: SchemaNode | None = None
         self._checker: Decoder | None = checker
+        self._form: protobuf.Form | None = None
+        self._formed = False
         self.convert: Callable[[Obj], Awaitable[bytes]] | None = None
         self.list_kind = resource.list_kind or f"{resource.gvr.kind}List"
         self.list_head = b'{"kind":"%s","apiVersion":"%s","metadata":{"resourceVersion":"' % (
@@ -70,6 +75,14 @@ class Served:
         return self._node
 
     @property
+    def form(self) -> protobuf.Form | None:
+        """The protobuf form, which custom resources have not."""
+        if not self._formed:
+            self._formed = True
+            self._form = None if self.resource.custom else protobuf.form(self.gvr.api_version, self.gvr.kind)
+        return self._form
+
+    @property
     def checker(self) -> Decoder:
         if self._checker is None:
             self._checker = Checker(self.node)
@@ -80,6 +93,15 @@ class Served:
     def data(self, entry: Entry) -> bytes:
         """The served JSON."""
         return entry.data if self.native else orjson.dumps(self.load(entry))
+
+    def raw(self, entry: Entry) -> bytes:
+        """The served protobuf message without its envelope: made once per version, when first asked for."""
+        assert self.form is not None
+        if not self.native:
+            return self.form.encode(self.load(entry))
+        if entry.raw is None:
+            entry.raw = self.form.encode(entry.decode())
+        return entry.raw
 
     def load(self, entry: Entry) -> Obj:
         """The served object, the caller's own."""

@@ -19,7 +19,7 @@ from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl
 from skiff.apiserver.metrics import Metrics
-from skiff.apiserver.negotiation import Accepted, dump, wants_pretty
+from skiff.apiserver.negotiation import dump, for_error
 from skiff.apiserver.options import boolean, first
 from skiff.apiserver.paths import Paths
 from skiff.apiserver.registry import Registry, unavailable
@@ -181,5 +181,6 @@ def _refine(info: RequestInfo, params: dict[str, list[str]]) -> None:
 
 
 def error_response(error: StatusError, request: Request) -> Response:
-    headers = {"content-type": "application/json", "cache-control": "no-cache, private", **error.headers}
-    return Response(error.code, headers, dump(error.status, Accepted(pretty=wants_pretty(request))))
+    how = for_error(request)
+    headers = {"content-type": how.media, "cache-control": "no-cache, private", **error.headers}
+    return Response(error.code, headers, dump(error.status, how))

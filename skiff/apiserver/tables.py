@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from skiff import env
-from skiff.api import printers
+from skiff.api import printers, protobuf
 from skiff.api.errors import StatusError, bad_request, not_acceptable
 from skiff.api.resources import Printer
 from skiff.api.types import Obj
@@ -13,7 +13,7 @@ from skiff.apiserver import negotiation, options
 from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
 from skiff.apiserver.fanout import Encode
-from skiff.apiserver.negotiation import YAML, Accepted
+from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.verbs.list import Listing
 from skiff.wire.messages import Response
 
@@ -129,4 +129,6 @@ def framed(event: Obj, how: Accepted) -> bytes:
     """An event as it stands in the stream."""
     if how.media is YAML:
         return b"---\n" + negotiation.dump(event, how)
+    if how.media is PROTOBUF:
+        return protobuf.frame(event["type"], negotiation.dump(event["object"], how))
     return orjson.dumps(event) + b"\n"

@@ -313,8 +313,11 @@ def test_yaml_in_and_out(api):
 @pytest.mark.parametrize(
     "accept, status",
     [
-        pytest.param("application/vnd.kubernetes.protobuf,application/json", 200, id="falls through to JSON"),
-        pytest.param("application/vnd.kubernetes.protobuf", 406, id="protobuf alone"),
+        pytest.param(
+            "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json", 200, id="falls through"
+        ),
+        pytest.param("application/vnd.kubernetes.protobuf", 200, id="protobuf alone"),
+        pytest.param("application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1", 406, id="no table is protobuf"),
         pytest.param("text/html", 406, id="HTML"),
         pytest.param("*/*", 200, id="anything"),
         pytest.param("application/json;as=Nothing;g=meta.k8s.io;v=v1", 406, id="an unknown form"),

@@ -22,7 +22,7 @@ PACKAGES = {
     "rbac.authorization.k8s.io": "rbac",
     "flowcontrol.apiserver.k8s.io": "flowcontrol",
 }
-"""Group → package, where it is not the group's first word."""
+"""Group → package, where it is not the group without `.k8s.io`."""
 
 META_KINDS = frozenset(
     {"APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "Status", "WatchEvent", "DeleteOptions"}
@@ -68,9 +68,9 @@ def exists(message: str) -> bool:
 
 
 def fields(message: str) -> list[Field]:
-    """In the order of their numbers. Raises KeyError."""
+    """In the order of their numbers; none for a message that only others name: the table leaves out those without."""
     package = message.partition(".")[0]
-    return [_field(text, package) for text in _package(package)[message].split()]
+    return [_field(text, package) for text in _package(package).get(message, "").split()]
 
 
 def _field(text: str, package: str) -> Field:
@@ -84,7 +84,7 @@ def _field(text: str, package: str) -> Field:
 
 def message_name(api_version: str, kind: str) -> str:
     """The message of a kind, whether or not it exists."""
-    if kind in META_KINDS and api_version != "meta.k8s.io/v1beta1":
+    if kind in META_KINDS and (api_version, kind) != ("meta.k8s.io/v1beta1", "PartialObjectMetadataList"):
         return "meta/v1." + kind
     group, _, version = api_version.rpartition("/")
-    return f"{PACKAGES.get(group, group.partition('.')[0])}/{version}.{kind}"
+    return f"{PACKAGES.get(group) or group.removesuffix('.k8s.io')}/{version}.{kind}"

@@ -12,7 +12,7 @@ from skiff.api.errors import FieldError, internal, invalid, invalid_object, not_
 from skiff.api.schema import SchemaNode
 from skiff.api.selectors import format_label_selector, from_set
 from skiff.api.types import GVR, Obj
-from skiff.apiserver import metadata, negotiation, options
+from skiff.apiserver import metadata, options
 from skiff.apiserver.apiextensions.resource import at
 from skiff.apiserver.call import Call
 from skiff.apiserver.served import Served
@@ -119,7 +119,7 @@ def _node() -> SchemaNode:
 
 
 async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions) -> Response:
-    negotiation.accepted(call.request)
+    call.accepted()
     written = await updating.write(call, make, PART, wanted, wanted.as_object("UpdateOptions"))
     return call.answer_obj(to_scale(call.served, orjson.loads(written.data)))
 

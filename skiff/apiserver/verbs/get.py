@@ -17,4 +17,4 @@ async def handle(call: Call) -> Response:
     entry = cache.get(call.namespace, call.info.name)
     if entry is None:
         raise not_found(call.served.gvr, call.info.name)
-    return call.answer(call.served.data(entry))
+    return call.answer_entry(entry)

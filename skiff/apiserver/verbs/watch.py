@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import orjson
 
 from skiff import env
+from skiff.api import protobuf
 from skiff.api.errors import StatusError, expired
 from skiff.apiserver import options
 from skiff.apiserver.cache import Change, Entry, WatchCache
 from skiff.apiserver.call import Call
 from skiff.apiserver.fanout import Encode, Watcher
-from skiff.apiserver.negotiation import YAML, Accepted
+from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
 from skiff.apiserver.verbs.list import candidates
@@ -47,22 +48,27 @@ async def handle(call: Call) -> Response:
             await cache.hub.reach(revision)
     encode, view = _encoder(call, how)
     try:
-        watcher, initial = _open(call, served, cache, selection, wanted, revision, encode, view)
+        watcher, initial = _open(call, served, cache, selection, wanted, revision, encode, view, how)
     except StatusError as e:
         # As upstream: the watch is accepted and its first and only event is the error.
-        return call.warned(Response(200, dict(HEADERS), stream=_only(error_event(e))))
-    _limit_time(call, watcher, served, wanted)
-    headers = dict(HEADERS)
-    if how.media is YAML:
-        headers["content-type"] = "application/yaml;stream=watch"
-    return call.warned(Response(200, headers, stream=watcher.stream(initial)))
+        return call.warned(Response(200, _headers(how), stream=_only(error_event(e, how))))
+    _limit_time(watcher, served, how, wanted)
+    return call.warned(Response(200, _headers(how), stream=watcher.stream(initial)))
+
+
+def _headers(how: Accepted) -> dict[str, str]:
+    if how.media in (YAML, PROTOBUF):
+        return {**HEADERS, "content-type": f"{how.media};stream=watch"}
+    return dict(HEADERS)
 
 
 async def _only(chunk: bytes) -> AsyncIterator[bytes]:
     yield chunk
 
 
-def error_event(error: StatusError) -> bytes:
+def error_event(error: StatusError, how: Accepted) -> bytes:
+    if how.media is PROTOBUF:
+        return protobuf.frame("ERROR", protobuf.encode(error.status))
     return b'{"type":"ERROR","object":%s}\n' % orjson.dumps(error.status)
 
 
@@ -75,6 +81,7 @@ def _open(
     revision: int,
     encode: Encode,
     view: object,
+    how: Accepted,
 ) -> tuple[Watcher, Iterable[bytes]]:
     """The registered watcher and what it says first. One step of the loop, so that nothing is missed or doubled."""
     watchers = call.server.watchers
@@ -90,7 +97,7 @@ def _open(
         entries = list(_selected(served, selection))
         initial = _added(entries, encode)
         if wanted.send_initial_events and wanted.bookmarks:
-            initial = _then(initial, bookmark(served, cache.hub.revision, initial_end=True))
+            initial = _then(initial, bookmark(served, how, cache.hub.revision, initial_end=True))
     elif revision or wanted.send_initial_events is False:
         start = revision or cache.hub.revision
         if start < cache.oldest:
@@ -143,13 +150,22 @@ def _then(chunks: Iterable[bytes], last: bytes) -> Iterator[bytes]:
 def _encoder(call: Call, how: Accepted) -> tuple[Encode, object]:
     """How an event becomes bytes, and a name for it under which these bytes are shared."""
     served = call.served
+    if how.media is PROTOBUF and not how.form:
+        return _framer(served), (PROTOBUF, served.gvr)
     if how.plain or not (how.form or how.media is YAML):
         if served.native:
             return encode_native, None
         return (lambda kind, entry: wrap(kind, served.data(entry))), served.gvr
     from skiff.apiserver import tables
 
-    return tables.watch_encoder(call, how), object()
+    shared = how.form.startswith("PartialObjectMetadata")  # a table's columns come with its watcher's first event
+    return tables.watch_encoder(call, how), how if shared else object()
+
+
+def _framer(served: Served) -> Encode:
+    form = served.form
+    assert form is not None
+    return lambda kind, entry: protobuf.frame(kind, form.wrap(served.raw(entry)))
 
 
 def encode_native(kind: str, entry: Entry) -> bytes:
@@ -160,34 +176,38 @@ def wrap(kind: str, data: bytes) -> bytes:
     return b'{"type":"%s","object":%s}\n' % (kind.encode(), data)
 
 
-def bookmark(served: Served, revision: int, *, initial_end: bool = False) -> bytes:
+def bookmark(served: Served, how: Accepted, revision: int, *, initial_end: bool = False) -> bytes:
     meta: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
     if initial_end:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
     obj = {"kind": served.gvr.kind, "apiVersion": served.gvr.api_version, "metadata": meta}
+    if how.form.startswith("PartialObjectMetadata"):
+        obj |= {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{how.form_version}"}
+    if how.media is PROTOBUF:
+        return protobuf.frame("BOOKMARK", protobuf.encode(obj))
     return wrap("BOOKMARK", orjson.dumps(obj))
 
 
-def _limit_time(call: Call, watcher: Watcher, served: Served, wanted: options.ListOptions) -> None:
+def _limit_time(watcher: Watcher, served: Served, how: Accepted, wanted: options.ListOptions) -> None:
     """Sets the end of the watch and, where wanted, a bookmark each minute and at the end."""
     loop = asyncio.get_running_loop()
     seconds = float(min(wanted.timeout_seconds or 0, LONGEST_S))
     if seconds <= 0:
         seconds = DEFAULT_TIMEOUT_S * (1 + env.rng().random())
 
-    watcher.timers["end"] = loop.call_later(seconds, _end, watcher, served, wanted.bookmarks)
+    watcher.timers["end"] = loop.call_later(seconds, _end, watcher, served, how, wanted.bookmarks)
     if wanted.bookmarks:
-        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served)
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how)
 
 
-def _end(watcher: Watcher, served: Served, bookmarks: bool) -> None:
+def _end(watcher: Watcher, served: Served, how: Accepted, bookmarks: bool) -> None:
     if bookmarks and not watcher.ended:
-        watcher.push(bookmark(served, served.cache.hub.revision))
+        watcher.push(bookmark(served, how, served.cache.hub.revision))
     watcher.finish()
 
 
-def _remind(watcher: Watcher, served: Served) -> None:
+def _remind(watcher: Watcher, served: Served, how: Accepted) -> None:
     if not watcher.ended:
-        watcher.push(bookmark(served, served.cache.hub.revision))
+        watcher.push(bookmark(served, how, served.cache.hub.revision))
         loop = asyncio.get_running_loop()
-        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served)
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how)
