@@ -10,6 +10,9 @@ from typing import Any
 
 from skiff.api.types import GVR, Obj
 
+OMIT: Any = object()
+"""A value of a mistake that its message does not show."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -93,7 +96,7 @@ def _go(value: Any) -> str:
 
 def _field_message(e: FieldError) -> str:
     word = _WORDS[e.type]
-    if e.type in ("FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"):
+    if e.value is OMIT or e.type in ("FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"):
         text = word
     elif e.type == "FieldValueTooMany":
         text = f"{word}: {e.value}"

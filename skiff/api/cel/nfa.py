@@ -139,7 +139,7 @@ class Program:
                 waiting += [op[2], op[1]]
             elif op[0] == "at":
                 seen.add(place)
-                if _holds(*op[1], text, here):
+                if _holds(op[1][0], op[1][1], text, here):
                     waiting.append(place + 1)
             else:
                 threads[place] = start

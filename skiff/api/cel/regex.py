@@ -18,6 +18,7 @@ from skiff.api.cel.errors import CelError
 
 _LONGEST_PATTERN = 10_000
 _RISKY_TEXT = 24
+_LONG_TEXT = 20_000
 _POSIX = {
     "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7f", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f",
     "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~",
@@ -38,15 +39,15 @@ _KNOWN_ESCAPES = frozenset("AbBdDsSwWzCaftnrv01234567x")
 
 
 @lru_cache(1024)
-def compile_re2(pattern: str) -> tuple[re.Pattern[str], nfa.Program | None]:
-    """The pattern, and a machine for long texts if it might run away on them. Raises CelError in Go's words."""
+def compile_re2(pattern: str) -> tuple[re.Pattern[str], nfa.Program, int]:
+    """The pattern, a machine for texts on which it might run away, and how long those are. Raises CelError."""
     if len(pattern) > _LONGEST_PATTERN:
         raise CelError("error parsing regexp: expression too large")
     try:
         translated = _translate(pattern)
         compiled = re.compile(translated, re.ASCII)
         tree = sre_parser.parse(translated, re.ASCII)
-        return compiled, nfa.Program(tree) if _is_risky(tree) else None
+        return compiled, nfa.Program(tree), _RISKY_TEXT if _is_risky(tree) else _LONG_TEXT
     except nfa.TooLarge as e:
         raise CelError(f"error parsing regexp: expression too large: `{pattern}`") from e
     except (re.error, RecursionError, OverflowError) as e:
@@ -145,10 +146,10 @@ def _is_risky(tree: Any, repeated: bool = False) -> bool:
 
 def _spans(text: str, pattern: str) -> Iterator[tuple[int, int]]:
     """The matches from left to right, not overlapping; an empty one never directly after another."""
-    compiled, slow = compile_re2(pattern)
+    compiled, slow, longest = compile_re2(pattern)
     at, end_before = 0, -1
     while at <= len(text):
-        if slow is None or len(text) <= _RISKY_TEXT:
+        if len(text) <= longest:
             match = compiled.search(text, at)
             span = match.span() if match else None
         else:

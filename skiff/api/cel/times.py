@@ -95,3 +95,24 @@ def milliseconds(t: Timestamp) -> int:
 def whole(unit: int) -> Callable[[Duration], int]:
     """A duration in units, rounded toward zero."""
     return lambda d: d.ns // unit if d.ns >= 0 else -(-d.ns // unit)
+
+
+_LONG = re.compile(r"(\d+)\s*([A-Za-zµ]+)", re.ASCII)
+_LONG_UNITS = {
+    "nano": 1, "micro": 10**3, "milli": 10**6, "sec": SECOND, "min": 60 * SECOND, "hr": 3600 * SECOND,
+    "hour": 3600 * SECOND, "d": 86400 * SECOND, "day": 86400 * SECOND, "w": 7 * 86400 * SECOND, "wk": 7 * 86400 * SECOND,
+    "week": 7 * 86400 * SECOND, "second": SECOND, "minute": 60 * SECOND, "nanosecond": 1, "microsecond": 10**3,
+    "millisecond": 10**6,
+}  # fmt: skip
+
+
+def parse_long_duration(text: str) -> Duration | None:
+    """`3 days`, as OpenAPI's format duration also allows."""
+    match = _LONG.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None:
+        return None
+    unit = _LONG_UNITS.get(match[2]) or _LONG_UNITS.get(match[2].removesuffix("s")) or _UNITS.get(match[2])
+    if unit is None or len(match[1]) > 20:
+        return None
+    total = int(match[1]) * unit
+    return Duration(total) if total < 2**63 else None
