@@ -23,6 +23,7 @@ HEAD = {"title": "Kubernetes", "version": "v1.36.0"}
 ALWAYS = tuple(
     f"{META}.{kind}" for kind in ("APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "WatchEvent")
 )
+DESCRIBED = "io.k8s.api.core.v1.ConfigMap"
 _V3_SPECIAL: Mapping[str, dict[str, Any]] = {
     "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
     "int-or-string": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
@@ -54,13 +55,21 @@ class Definitions:
     def __contains__(self, name: str) -> bool:
         return name in self._extra or name in self._lines
 
+    def _described(self, model: Any) -> Any:
+        """A custom resource's definition with upstream's words about the fields that every object has."""
+        common = orjson.loads(self._lines[DESCRIBED])[1]["properties"]
+        for name, field in (model.get("properties") or {}).items():
+            if name in ("apiVersion", "kind") or (name == "metadata" and field == {"$ref": common[name]["$ref"]}):
+                model["properties"][name] = common[name]
+        return model
+
     def is_custom(self, name: str) -> bool:
         return name in self._extra
 
     def get(self, name: str) -> Any:
         """The definition; references are bare names. The caller may change it."""
         if name in self._extra:
-            return orjson.loads(orjson.dumps(self._extra[name]))
+            return self._described(orjson.loads(orjson.dumps(self._extra[name])))
         return orjson.loads(self._lines[name])[1]
 
 

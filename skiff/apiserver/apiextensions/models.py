@@ -12,12 +12,7 @@ from skiff.apiserver.apiextensions.resource import model_name
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 LIST_META = f"{META}.ListMeta"
-_TEXTS = {
-    "apiVersion": "The group and version of this object's schema.",
-    "kind": "The type of this object, as its group and version name it.",
-    "metadata": "Standard object's metadata.",
-}
-_METADATA = {"$ref": embedded.OBJECT_META, "description": _TEXTS["metadata"]}
+_METADATA = {"$ref": embedded.OBJECT_META}
 
 
 class Models(Mapping[str, Mapping[str, Any]]):
@@ -62,7 +57,7 @@ def _list_model(definition: Definition, info: VersionInfo) -> dict[str, Any]:
     properties = {
         **_typed(),
         "items": {"type": "array", "items": item, "description": f"List of {names.plural}."},
-        "metadata": {"$ref": LIST_META, "description": "Standard list metadata."},
+        "metadata": {"$ref": LIST_META},
     }
     text = f"{names.list_kind} is a list of {names.kind}"
     head = {"type": "object", "description": text, "required": ["items"], "properties": properties}
@@ -70,7 +65,7 @@ def _list_model(definition: Definition, info: VersionInfo) -> dict[str, Any]:
 
 
 def _typed() -> dict[str, Any]:
-    return {name: {"type": "string", "description": _TEXTS[name]} for name in ("apiVersion", "kind")}
+    return {name: {"type": "string"} for name in ("apiVersion", "kind")}
 
 
 def _kind(definition: Definition, info: VersionInfo, kind: str) -> dict[str, Any]:
