@@ -5,45 +5,25 @@ other owners under the same service are not touched. Topology hints are not set.
 Source: upstream staging k8s.io/endpointslice (reconciler.go) and pkg/controller/endpointslice.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
+from collections.abc import Iterable
 
 from skiff.api.errors import StatusError, is_not_found
 from skiff.api.gvr import ENDPOINTSLICES, NODES, PODS, SERVICES
-from skiff.api.meta import is_being_deleted, is_pod_ready, labels, name, namespace, new_controller_ref, uid
+from skiff.api.meta import is_being_deleted, is_pod_ready, labels, name, namespace, new_controller_ref
 from skiff.api.types import Obj
 from skiff.client.controller import Key, Recorder, Watch, key_of, split_key
-from skiff.client.informer import Change, Informer, Informers
+from skiff.client.informer import Change, Informers
 from skiff.client.rest import Client
-from skiff.controllers.common import services
+from skiff.controllers.common import services, slices
 from skiff.controllers.common.freshness import Freshness
 from skiff.controllers.common.meta import spec
 from skiff.controllers.common.podcontrol import NAMESPACE_TERMINATING, has_cause
 
 MAX_ENDPOINTS = 100
-SERVICE_NAME = "kubernetes.io/service-name"
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 ZONE = "topology.kubernetes.io/zone"
 NODE_MISSING_RETRY_S = 1.0
-_RESERVED = frozenset({SERVICE_NAME, MANAGED_BY, services.HEADLESS})
-
-
-@dataclass(slots=True)
-class Plan:
-    """Writes. update: whole new versions; a slice about to be deleted is rather reused for one about to be created."""
-
-    create: list[Obj] = field(default_factory=list)
-    update: list[Obj] = field(default_factory=list)
-    delete: list[Obj] = field(default_factory=list)
-
-    def add(self, other: "Plan") -> None:
-        self.create += other.create
-        self.update += other.update
-        self.delete += other.delete
+_RESERVED = frozenset({slices.SERVICE_NAME, slices.MANAGED_BY, services.HEADLESS})
 
 
 def endpoint(pod: Obj, service: Obj, family: str, zone: str) -> Obj:
@@ -79,148 +59,16 @@ def endpoint_ports(pod: Obj, service: Obj) -> list[Obj]:
     return found
 
 
-def _ports_key(ports: Iterable[Obj] | None) -> bytes:
-    return b",".join(sorted(orjson.dumps(p, option=orjson.OPT_SORT_KEYS) for p in ports or ()))
-
-
-def _identity(e: Obj) -> tuple[Any, ...]:
-    """Endpoints with the same identity are versions of one."""
-    ref = e.get("targetRef") or {}
-    return tuple(sorted(e["addresses"])), e.get("hostname"), ref.get("namespace"), ref.get("name")
-
-
 def slice_labels(service: Obj) -> dict[str, str]:
     own = {k: v for k, v in labels(service).items() if k not in _RESERVED}
     if not services.has_cluster_ip(service):
         own[services.HEADLESS] = ""
-    return {**own, SERVICE_NAME: name(service), MANAGED_BY: CONTROLLER}
+    return {**own, slices.SERVICE_NAME: name(service), slices.MANAGED_BY: CONTROLLER}
 
 
-def new_slice(service: Obj, family: str, ports: list[Obj]) -> Obj:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "generateName": f"{name(service)}-",
-            "namespace": namespace(service),
-            "labels": slice_labels(service),
-            "ownerReferences": [new_controller_ref(service, SERVICES)],
-        },
-        "addressType": family,
-        "ports": ports,
-        "endpoints": [],
-    }
-
-
-def _owned_by(s: Obj, service: Obj) -> bool:
-    return any(r.get("uid") == uid(service) for r in s["metadata"].get("ownerReferences") or ())
-
-
-def plan(
-    service: Obj,
-    existing: Sequence[Obj],
-    desired: dict[str, list[tuple[list[Obj], Obj]]],
-    *,
-    maximum: int = MAX_ENDPOINTS,
-) -> Plan:
-    """desired: per address type the (ports, endpoint) pairs. existing: the service's slices that we manage."""
-    result = Plan(delete=[s for s in existing if s["addressType"] not in desired])
-    for family, pairs in desired.items():
-        of_family = [s for s in existing if s["addressType"] == family]
-        result.add(_plan_family(service, family, of_family, pairs, maximum))
-    return result
-
-
-def _plan_family(
-    service: Obj, family: str, existing: list[Obj], pairs: list[tuple[list[Obj], Obj]], maximum: int
-) -> Plan:
-    result = Plan(delete=[s for s in existing if not _owned_by(s, service)])
-    groups: dict[bytes, tuple[list[Obj], dict[tuple[Any, ...], Obj]]] = {}
-    for ports, e in pairs:
-        group = groups.setdefault(_ports_key(ports), (ports, {}))
-        if e["addresses"]:
-            group[1][_identity(e)] = e
-    by_ports: dict[bytes, list[Obj]] = {}
-    for s in existing:
-        if _owned_by(s, service):
-            by_ports.setdefault(_ports_key(s.get("ports")), []).append(s)
-    for key, (ports, endpoints) in groups.items():
-        result.add(_plan_group(service, by_ports.pop(key, []), endpoints, new_slice(service, family, ports), maximum))
-    result.delete += [s for leftover in by_ports.values() for s in leftover]
-    if len(result.delete) == len(existing) and not result.create:
-        _keep_placeholder(service, result, new_slice(service, family, []))
-    _reuse(service, result)
-    return result
-
-
-def _keep_placeholder(service: Obj, result: Plan, placeholder: Obj) -> None:
-    """A service without endpoints has one empty slice."""
-    only = result.delete[0] if len(result.delete) == 1 else None
-    kept = ("labels", "ownerReferences")
-    if (
-        only is not None
-        and not only.get("endpoints")
-        and not only.get("ports")
-        and all(only["metadata"].get(k) == placeholder["metadata"][k] for k in kept)
-    ):
-        result.delete.clear()
-    else:
-        result.create.append(placeholder)
-
-
-def _reuse(service: Obj, result: Plan) -> None:
-    """An update costs watchers less than a deletion and a creation."""
-    for s in [s for s in result.delete if _owned_by(s, service)]:
-        if not result.create:
-            return
-        made = result.create.pop()
-        metadata = {**s["metadata"], "labels": made["metadata"]["labels"]}
-        result.update.append({**made, "metadata": metadata})
-        result.delete.remove(s)
-
-
-def _plan_group(
-    service: Obj, existing: list[Obj], desired: dict[tuple[Any, ...], Obj], empty: Obj, maximum: int
-) -> Plan:
-    """Slices with one set of ports: drop what is gone, then fill up what is written anyway, then one slice that has
-    room for all of the rest, then new ones."""
-    missing = dict(desired)
-    wanted_labels = slice_labels(service)
-    changed: list[Obj] = []
-    unchanged: list[Obj] = []
-    result = Plan()
-    for s in existing:
-        before = s.get("endpoints") or []
-        kept = [missing.pop(_identity(e)) for e in before if _identity(e) in missing]
-        relabelled = {**s, "metadata": {**s["metadata"], "labels": wanted_labels}, "endpoints": kept}
-        if kept == before and s["metadata"].get("labels") == wanted_labels:
-            unchanged.append(s)
-        elif before and not kept:
-            result.delete.append(s)
-        else:
-            changed.append(relabelled)
-    rest = list(missing.values())
-    for s in sorted(changed, key=lambda s: -len(s["endpoints"])):
-        _fill(s["endpoints"], rest, maximum)
-    while rest:
-        fits = [s for s in unchanged if len(s.get("endpoints") or ()) + len(rest) <= maximum]
-        if fits:
-            fullest = max(fits, key=lambda s: len(s.get("endpoints") or ()))
-            unchanged.remove(fullest)
-            target = {**fullest, "endpoints": list(fullest.get("endpoints") or ())}
-            changed.append(target)
-        else:
-            target = {**empty, "endpoints": []}
-            result.create.append(target)
-        _fill(target["endpoints"], rest, maximum)
-    result.update = changed
-    return result
-
-
-def _fill(endpoints: list[Obj], rest: list[Obj], maximum: int) -> None:
-    room = max(0, maximum - len(endpoints))
-    endpoints += rest[:room]
-    del rest[:room]
+def owner_of(service: Obj) -> slices.Owner:
+    reference = new_controller_ref(service, SERVICES)
+    return slices.Owner(name(service), namespace(service), reference, slice_labels(service))
 
 
 class EndpointSliceController:
@@ -236,7 +84,7 @@ class EndpointSliceController:
         self._services = informers.get(SERVICES)
         self._pods = informers.get(PODS)
         self._nodes = informers.get(NODES)
-        self._slices = slices_by_service(informers)
+        self._slices = slices.slices_by_service(informers)
         self._triggers = services.Triggers()
         self._freshness = Freshness(self._slices)
 
@@ -249,8 +97,10 @@ class EndpointSliceController:
         ]
 
     def _slice_changed(self, change: Change) -> Iterable[Key]:
-        versions = (s for s in (change.old, change.new) if s is not None and labels(s).get(MANAGED_BY) == CONTROLLER)
-        return {service_key(s) for s in versions}
+        versions = (
+            s for s in (change.old, change.new) if s is not None and labels(s).get(slices.MANAGED_BY) == CONTROLLER
+        )
+        return {slices.service_key(s) for s in versions}
 
     async def reconcile(self, key: Key) -> float | None:
         service = self._services.get(*split_key(key))
@@ -263,13 +113,15 @@ class EndpointSliceController:
         pods = services.selected_pods(service, self._pods)
         existing = [
             s
-            for s in self._slices.by_index(SERVICE_NAME, key)
-            if labels(s).get(MANAGED_BY) == CONTROLLER and not is_being_deleted(s)
+            for s in self._slices.by_index(slices.SERVICE_NAME, key)
+            if labels(s).get(slices.MANAGED_BY) == CONTROLLER and not is_being_deleted(s)
         ]
         desired, complete = self._desired(service, pods)
         trigger = self._triggers.observe(service, pods)
         try:
-            await self._write(service, plan(service, existing, desired, maximum=self._maximum), trigger)
+            await self._write(
+                service, slices.plan(owner_of(service), existing, desired, maximum=self._maximum), trigger
+            )
         except StatusError as err:
             if has_cause(err, NAMESPACE_TERMINATING):
                 return None
@@ -295,7 +147,7 @@ class EndpointSliceController:
                 pairs.append((ports, endpoint(pod, service, family, zone)))
         return desired, complete
 
-    async def _write(self, service: Obj, todo: Plan, trigger: str) -> None:
+    async def _write(self, service: Obj, todo: slices.Plan, trigger: str) -> None:
         key = key_of(service)
         creations = [] if is_being_deleted(service) else todo.create
         for s in creations:
@@ -316,14 +168,3 @@ def _triggered(s: Obj, trigger: str) -> Obj:
     if trigger:
         annotations[services.TRIGGER_TIME] = trigger
     return {**s, "metadata": {**s["metadata"], "annotations": annotations}}
-
-
-def service_key(s: Obj) -> Key:
-    return f"{namespace(s)}/{labels(s).get(SERVICE_NAME, '')}"
-
-
-def slices_by_service(informers: Informers) -> Informer:
-    """The informer of slices, with an index SERVICE_NAME from a service's key to its slices, whoever manages them."""
-    informer = informers.get(ENDPOINTSLICES)
-    informer.add_index(SERVICE_NAME, lambda s: [service_key(s)])
-    return informer

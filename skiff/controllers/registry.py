@@ -14,6 +14,7 @@ from skiff.controllers.deployment.controller import DeploymentController
 from skiff.controllers.disruption import DisruptionController
 from skiff.controllers.endpoints import EndpointsController
 from skiff.controllers.endpointslice import EndpointSliceController
+from skiff.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from skiff.controllers.garbagecollector.controller import GarbageCollector
 from skiff.controllers.job.controller import JobController
 from skiff.controllers.namespace import NamespaceController
@@ -21,9 +22,11 @@ from skiff.controllers.nodeipam import NodeIPAMController
 from skiff.controllers.nodelifecycle.controller import NodeLifecycleController
 from skiff.controllers.nodelifecycle.health import Limits
 from skiff.controllers.nodelifecycle.zones import Rates
+from skiff.controllers.persistentvolume import PersistentVolumeController
 from skiff.controllers.podgc import THRESHOLD, PodGC
 from skiff.controllers.replicaset import ReplicaSetController
 from skiff.controllers.replicationcontroller import ReplicationControllerController
+from skiff.controllers.resourcequota import ResourceQuotaController
 from skiff.controllers.rootca import RootCAController
 from skiff.controllers.serviceaccount import ServiceAccountController
 from skiff.controllers.statefulset.controller import StatefulSetController
@@ -114,6 +117,9 @@ CONTROLLERS: dict[str, Make] = {
     "taint-eviction-controller": lambda c: TaintEvictionController(**c.parts("taint-eviction-controller")),
     "endpoints-controller": lambda c: EndpointsController(**c.parts("endpoint-controller")),
     "endpointslice-controller": _endpoint_slices,
+    "endpointslice-mirroring-controller": lambda c: EndpointSliceMirroringController(
+        **c.parts("endpoint-slice-mirroring-controller")
+    ),
     "replicationcontroller-controller": lambda c: ReplicationControllerController(**c.parts("replication-controller")),
     "replicaset-controller": lambda c: ReplicaSetController(**c.parts("replicaset-controller")),
     "daemonset-controller": lambda c: DaemonSetController(**c.parts("daemonset-controller")),
@@ -124,6 +130,10 @@ CONTROLLERS: dict[str, Make] = {
     "disruption-controller": lambda c: DisruptionController(**c.parts("controllermanager")),
     "persistentvolumeclaim-protection-controller": lambda c: ClaimProtectionController(**c.parts()),
     "persistentvolume-protection-controller": lambda c: VolumeProtectionController(**c.parts()),
+    "persistentvolume-binder-controller": lambda c: PersistentVolumeController(
+        **c.parts("persistentvolume-controller")
+    ),
+    "resourcequota-controller": lambda c: ResourceQuotaController(**c.parts()),
     "clusterrole-aggregation-controller": lambda c: ClusterRoleAggregationController(**c.parts()),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),
     "namespace-controller": lambda c: NamespaceController(**c.parts()),

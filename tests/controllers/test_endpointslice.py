@@ -3,7 +3,7 @@
 import pytest
 
 from skiff.controllers import endpointslice as es
-from skiff.controllers.common import services
+from skiff.controllers.common import services, slices
 from tests.controllers.builders import at, meta, owner, pod, service
 
 PORTS = [{"name": "http", "port": 8080, "protocol": "TCP"}]
@@ -31,7 +31,7 @@ def piece(name, numbers, *, labels=LABELS, ports=PORTS, family="IPv4", of="web")
 
 
 def plan(existing, wanted, maximum=3):
-    found = es.plan(SERVICE, existing, {"IPv4": [(PORTS, e) for e in wanted]}, maximum=maximum)
+    found = slices.plan(es.owner_of(SERVICE), existing, {"IPv4": [(PORTS, e) for e in wanted]}, maximum=maximum)
 
     def sizes(slices):
         return [(s["metadata"].get("name", "new"), [e["addresses"][0][7:] for e in s["endpoints"]]) for s in slices]
@@ -93,7 +93,8 @@ def test_a_changed_endpoint_is_updated_in_its_slice():
 
 def test_pods_with_other_ports_get_slices_of_their_own():
     other = [{"name": "http", "port": 9090, "protocol": "TCP"}]
-    found = es.plan(SERVICE, [], {"IPv4": [(PORTS, end(1)), (other, end(2))]})
+    desired = {"IPv4": [(PORTS, end(1)), (other, end(2))]}
+    found = slices.plan(es.owner_of(SERVICE), [], desired, maximum=100)
     assert [(s["ports"][0]["port"], len(s["endpoints"])) for s in found.create] == [(8080, 1), (9090, 1)]
 
 
