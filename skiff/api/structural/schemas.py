@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from skiff.api import schema as schemas
+from skiff.api.cel import definitions
 from skiff.api.decode import Checker, DecodeError
 from skiff.api.errors import FieldError, forbidden_field, invalid, required
 from skiff.api.structural import embedded, formats, patterns, values
@@ -104,7 +105,7 @@ def errors_of(schema: Obj, path: str, *, status: bool, here: str) -> Errors:
     found += _walk(schema, path, _Place(root=True))
     if not found and unsupported:
         found.append(invalid(path, "", unsupported))
-    return found
+    return found or definitions.rule_errors(schema, path)
 
 
 def _unsupported(schema: Schema) -> Iterator[str]:
@@ -343,7 +344,13 @@ def _walk(schema: Schema, path: str, place: _Place) -> Errors:
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         here = f"{path}.x-kubernetes-preserve-unknown-fields"
         found.append(invalid(here, False, "must be true or undefined"))
-    return found + _map_type(schema, path) + _list_type(schema, path) + _map_keys(schema, path) + _rules(schema, path)
+    return (
+        found
+        + _map_type(schema, path)
+        + _list_type(schema, path)
+        + _map_keys(schema, path)
+        + definitions.form_errors(schema, path)
+    )
 
 
 def _place_of(schema: Schema, element: str, place: _Place, below: _Place) -> _Place:
@@ -461,13 +468,6 @@ def _check_keys(items: Schema, keys: list[str], path: str, found: Errors) -> Non
         if field.get("nullable"):
             why = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
             found.append(forbidden_field(f"{place}.nullable", why))
-
-
-def _rules(schema: Schema, path: str) -> Errors:
-    """Rules in CEL are refused rather than ignored: this server cannot evaluate them."""
-    if not schema.get("x-kubernetes-validations"):
-        return []
-    return [forbidden_field(f"{path}.x-kubernetes-validations", "CEL rules are not supported by this server")]
 
 
 def unknown_formats(schema: Schema) -> list[str]:

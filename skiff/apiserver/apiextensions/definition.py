@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from skiff.api import schema as schemas
+from skiff.api.cel.validations import Validator as Rules
 from skiff.api.decode import DecodeError
 from skiff.api.duplicates import duplicate_fields
 from skiff.api.resources.fields import get, items
@@ -85,6 +86,11 @@ class Version:
     @cached_property
     def status_validator(self) -> Validator:
         return Validator((self.schema.get("properties") or {}).get("status") or {})
+
+    @cached_property
+    def rules(self) -> Rules | None:
+        """x-kubernetes-validations; None if there are none."""
+        return Rules.of(self.schema)
 
     @cached_property
     def node(self) -> SchemaNode:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from skiff.api import names
+from skiff.api.cel import validations
 from skiff.api.errors import FieldError, invalid, status_error
 from skiff.api.jsonpath import JSONPathError
 from skiff.api.printers import custom_printer
@@ -117,13 +118,13 @@ class _Checks:
         found = self._version.validator.errors(obj)
         if self._info.scale:
             found += scale_errors(obj, self._info.scale)
-        return found + self._shape(obj) + lists.errors_of(obj, self._version.structural)
+        return self._with_rules(found + self._shape(obj) + lists.errors_of(obj, self._version.structural), obj, None)
 
     def changed(self, new: Obj, old: Obj) -> list[FieldError]:
         found = self._version.validator.errors(new, old)
         if self._info.scale:
             found += scale_errors(new, self._info.scale)
-        return found + self._shape(new) + self._repeated(new, old)
+        return self._with_rules(found + self._shape(new) + self._repeated(new, old), new, old)
 
     def status_changed(self, new: Obj, old: Obj) -> list[FieldError]:
         found: list[FieldError] = []
@@ -132,7 +133,14 @@ class _Checks:
             found = [FieldError(_status_path(e.path), e.type, e.value, e.detail) for e in wrong]
         if self._info.scale:
             found += scale_errors(new, ("", *self._info.scale[1:]))
-        return found + self._repeated(new, old)
+        return self._with_rules(found + self._repeated(new, old), new, old)
+
+    def _with_rules(self, found: list[FieldError], new: Obj, old: Obj | None) -> list[FieldError]:
+        """Rules in CEL see only objects that are otherwise sound."""
+        if self._version.rules is None:
+            return found
+        unchecked = validations.blocked(found)
+        return [*found, unchecked] if unchecked else found + self._version.rules.validate(new, old)
 
     def _shape(self, obj: Obj) -> list[FieldError]:
         return embedded.errors_of(obj, self._version.structural, _embedded_metadata)
