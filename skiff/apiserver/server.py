@@ -12,7 +12,7 @@ from skiff import env
 from skiff.api.errors import StatusError, internal, timeout
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
-from skiff.apiserver.apiextensions.manager import CustomResources
+from skiff.apiserver.apiextensions.follow import Follower
 from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
@@ -59,7 +59,7 @@ class APIServer:
         self.admission = admission
         self.identity = identity or Identity()
         self.backends = backends
-        self.custom = CustomResources(registry)
+        self.custom = Follower(registry)
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.flow: FlowControl | None = None

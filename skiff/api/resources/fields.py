@@ -103,6 +103,11 @@ def get(obj: Any, *names: str) -> Any:
     return obj
 
 
+def at(obj: Any, path: str) -> Any:
+    """The value at a simple path (`.spec.replicas`), None when any part is missing."""
+    return get(obj, *path.removeprefix(".").split("."))
+
+
 def items(obj: Any, *names: str) -> Iterator[Obj]:
     """The objects of the list at a path; none when it is missing."""
     for item in get(obj, *names) or ():

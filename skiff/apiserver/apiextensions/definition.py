@@ -21,8 +21,6 @@ from skiff.api.structural.node import Structural, fill, prune
 from skiff.api.structural.values import Validator
 from skiff.api.types import GVR, Obj
 
-CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
-
 Load = Callable[[str], Obj | None]
 """The stored definition by its name."""
 

@@ -19,7 +19,8 @@ from skiff.api.types import Obj
 from skiff.apiserver.apiextensions.cleanup import Cleanup
 from skiff.apiserver.apiextensions.conversion import Webhook
 from skiff.apiserver.apiextensions.converted import ConvertedCache
-from skiff.apiserver.apiextensions.definition import CRDS, Definition, Version
+from skiff.apiserver.apiextensions.definition import Definition, Version
+from skiff.apiserver.apiextensions.follow import CRDS
 from skiff.apiserver.apiextensions.models import Models
 from skiff.apiserver.apiextensions.naming import settle
 from skiff.apiserver.apiextensions.resource import CustomCodec, record
@@ -46,7 +47,7 @@ class Installed:
 
 
 class CustomResources:
-    """`start` before the registry starts."""
+    """`changed` is called for every definition there is, and for every change of one."""
 
     def __init__(self, registry: Registry):
         self._registry = registry
@@ -57,9 +58,6 @@ class CustomResources:
         self.models = Models()
         registry.extra_definitions, registry.extra_digests = self.models, self.models.digests
         self._cleanups: dict[str, asyncio.Task[None]] = {}
-
-    def start(self) -> None:
-        self._registry.lookup.subscribe(CRDS, self._changed)
 
     def installed(self, name: str) -> Installed | None:
         return self._installed.get(name)
@@ -72,8 +70,8 @@ class CustomResources:
 
     # --- following
 
-    def _changed(self, old: Obj | None, new: Obj | None) -> None:
-        """Called for every definition at the start and for every change, in order."""
+    def changed(self, old: Obj | None, new: Obj | None) -> None:
+        """In order."""
         if new is None:
             if old is not None:
                 self._gone(old["metadata"]["name"])

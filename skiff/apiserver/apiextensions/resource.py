@@ -15,6 +15,7 @@ from skiff.api.jsonpath import JSONPathError
 from skiff.api.printers import custom_printer
 from skiff.api.resources import Printer, Resource, Subresource
 from skiff.api.resources.define import SCALE, STATUS
+from skiff.api.resources.fields import at
 from skiff.api.structural import embedded, lists
 from skiff.api.structural.selectable import getter
 from skiff.api.types import GVR, Obj
@@ -180,15 +181,6 @@ def scale_errors(obj: Obj, paths: tuple[str, str, str]) -> list[FieldError]:
         why = f"{paths[2]} accessor error: {_go(selector)} is of the type {_go_type(selector)}, expected string"
         found.append(invalid(paths[2], "", why))
     return found
-
-
-def at(obj: Any, path: str) -> Any:
-    """The value at a simple path (`.spec.replicas`), None if there is none."""
-    for name in path.removeprefix(".").split("."):
-        if not isinstance(obj, dict):
-            return None
-        obj = obj.get(name)
-    return obj
 
 
 def _go(value: Any) -> str:

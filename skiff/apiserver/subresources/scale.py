@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from skiff.api.errors import FieldError, internal, invalid, invalid_object, not_found
+from skiff.api.resources.fields import at
 from skiff.api.schema import SchemaNode
 from skiff.api.selectors import format_label_selector, from_set
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import metadata, options
-from skiff.apiserver.apiextensions.resource import at
 from skiff.apiserver.call import Call
 from skiff.apiserver.served import Served
 from skiff.apiserver.subresources.bodies import SCALE
