@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skiff.api.errors import StatusError, is_already_exists, is_conflict, is_not_found
-from skiff.api.gvr import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, PRIORITYCLASSES, SERVICES
+from skiff.api.gvr import CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, NAMESPACES, PRIORITYCLASSES, SERVICES
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.lookup import Lookup
 from skiff.client.rest import Client
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NAME = "kubernetes"
+EXTENSION_AUTH = "extension-apiserver-authentication"
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 PRIORITIES = (
     (
@@ -218,3 +219,25 @@ def _same(wanted: object, found: object) -> bool:
             return False
         return all(_same(w, f) for w, f in zip(wanted, found, strict=True))
     return wanted == found
+
+
+async def ensure_config_map(client: Client, name: str, data: dict[str, str]) -> None:
+    """A config map of kube-system that holds (at least) this. Raises StatusError, ConnectionError."""
+    for _ in range(ATTEMPTS):
+        try:
+            found = await client.get(CONFIGMAPS, name, "kube-system")
+            if not _same(data, found.get("data") or {}):
+                await client.update(CONFIGMAPS, {**found, "data": {**(found.get("data") or {}), **data}})
+            return
+        except StatusError as e:
+            if is_conflict(e):
+                continue
+            if not is_not_found(e):
+                raise
+        try:
+            meta = {"name": name, "namespace": "kube-system"}
+            await client.create(CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+            return
+        except StatusError as e:
+            if not is_already_exists(e):
+                raise

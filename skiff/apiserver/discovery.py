@@ -138,7 +138,7 @@ def _sorted(plurals: dict[str, Any]) -> list[Resource]:
 def _groups(registry: Registry) -> dict[str, list[str]]:
     """Group → versions, most preferred first."""
     groups: dict[str, list[str]] = {}
-    for group, version in registry.table:
+    for group, version in {**registry.table, **registry.remote}:
         groups.setdefault(group, []).append(version)
     return {g: sorted(v, key=version_order) for g, v in groups.items()}
 
@@ -209,18 +209,44 @@ def aggregated(registry: Registry, core: bool, form: str) -> Obj:
 
 
 def _group_discovery(registry: Registry, group: str, versions: list[str]) -> Obj:
-    listed = [
-        {
-            "version": v,
-            "resources": [_resource_discovery(r) for r in _sorted(registry.table[(group, v)])],
-            "freshness": "Current",
-        }
-        for v in versions
-    ]
+    listed = [_version_discovery(registry, group, v) for v in versions]
     return {
         "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
         "versions": listed,
     }
+
+
+def _version_discovery(registry: Registry, group: str, version: str) -> Obj:
+    remote = registry.remote.get((group, version))
+    if remote is not None:
+        resources = remote_resources(group, version, remote.resources)
+        return {"version": version, "resources": resources, "freshness": "Current" if remote.available else "Stale"}
+    resources = [_resource_discovery(r) for r in _sorted(registry.table[(group, version)])]
+    return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def remote_resources(group: str, version: str, listed: list[Obj]) -> list[Obj]:
+    """The entries of another server's APIResourceList in the aggregated form."""
+    found: dict[str, Obj] = {}
+    for entry in sorted(listed, key=lambda e: e["name"].count("/")):
+        plural, _, below = entry["name"].partition("/")
+        kind = {"group": entry.get("group") or group, "version": entry.get("version") or version}
+        kind["kind"] = entry.get("kind", "")
+        verbs = entry.get("verbs") or []
+        if below and plural in found:
+            part = {"subresource": below, "responseKind": kind, "verbs": verbs}
+            found[plural].setdefault("subresources", []).append(part)
+        elif not below:
+            names = {k: entry[k] for k in ("shortNames", "categories") if entry.get(k)}
+            found[plural] = {
+                "resource": plural,
+                "responseKind": kind,
+                "scope": "Namespaced" if entry.get("namespaced") else "Cluster",
+                "singularResource": entry.get("singularName", ""),
+                "verbs": verbs,
+                **names,
+            }
+    return list(found.values())
 
 
 def _resource_discovery(resource: Resource) -> Obj:

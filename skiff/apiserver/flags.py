@@ -48,6 +48,7 @@ def _requestheader(parser: argparse.ArgumentParser) -> None:
     add("--requestheader-extra-headers-prefix", default="X-Remote-Extra-")
     add("--proxy-client-cert-file", default="", help="our certificate towards extension servers")
     add("--proxy-client-key-file", default="", help="its key")
+    add("--enable-aggregator-routing", nargs="?", const=True, type=boolean, default=False, help="to endpoints' IPs")
 
 
 def _limits(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,10 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
+
 from skiff.apiserver.admission import Chain
+from skiff.apiserver.aggregator.controller import Aggregator
 from skiff.apiserver.assemble import admit, client_of
 from skiff.apiserver.authn import Authentication, Authenticator
 from skiff.apiserver.authn.bearer import Bearer, TokenAuthenticator
@@ -23,7 +26,7 @@ from skiff.apiserver.authn.serviceaccount import ServiceAccountTokens
 from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate
 from skiff.apiserver.authz import Authorization, Authorizer
-from skiff.apiserver.bootstrap import Addresses, Bootstrap, advertised
+from skiff.apiserver.bootstrap import EXTENSION_AUTH, Addresses, Bootstrap, advertised, ensure_config_map
 from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.flags import add_flags
 from skiff.apiserver.flowcontrol.controller import FlowControlController
@@ -51,7 +54,7 @@ async def run(args: argparse.Namespace) -> None:
         await server.start()
         listening: list[Server] = []
         try:
-            await _prepare(server, bootstrap)
+            await _prepare(server, bootstrap, args)
             tls = _tls(args)
             for host in args.bind_address.split(","):
                 listening.append(await serve(server.handler, host=host, port=args.secure_port, ssl=tls.context))
@@ -59,6 +62,8 @@ async def run(args: argparse.Namespace) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tls.run(), name="certificates")
                 group.create_task(bootstrap.run(), name="the cluster's own objects")
+                assert server.aggregator is not None
+                group.create_task(server.aggregator.run(), name="aggregation")
                 if server.flow is not None:
                     flow = FlowControlController(client_of(server), server.registry.lookup, server.flow)
                     group.create_task(flow.run(), name="flow control")
@@ -69,6 +74,25 @@ async def run(args: argparse.Namespace) -> None:
             await _close(server, listening, args.shutdown_grace_seconds)
     finally:
         await store.close()
+
+
+def extension_authentication(args: argparse.Namespace) -> dict[str, str]:
+    """What extension servers must know to believe us and our users."""
+    found = {}
+    if args.client_ca_file:
+        found["client-ca-file"] = Path(args.client_ca_file).read_text()
+    if args.requestheader_client_ca_file:
+        found["requestheader-client-ca-file"] = Path(args.requestheader_client_ca_file).read_text()
+        headers = request_headers(args)
+        lists = {
+            "allowed-names": headers.allowed,
+            "username-headers": headers.username,
+            "uid-headers": headers.uid,
+            "group-headers": headers.group,
+            "extra-headers-prefix": headers.extra_prefix,
+        }
+        found |= {f"requestheader-{name}": orjson.dumps(list(value)).decode() for name, value in lists.items()}
+    return found
 
 
 def _tls(args: argparse.Namespace) -> Reloading:
@@ -85,12 +109,13 @@ def _tls(args: argparse.Namespace) -> Reloading:
     return Reloading([args.tls_cert_file, args.tls_private_key_file, *authorities], make)
 
 
-async def _prepare(server: APIServer, bootstrap: Bootstrap) -> None:
+async def _prepare(server: APIServer, bootstrap: Bootstrap, args: argparse.Namespace) -> None:
     """What every client counts on, before the first one is let in: namespaces, priority classes, roles."""
     from skiff.apiserver.authz.bootstrap import reconcile
 
     await bootstrap.ensure()
     await reconcile(client_of(server))
+    await ensure_config_map(client_of(server), EXTENSION_AUTH, extension_authentication(args))
     server.paths.booted = True
 
 
@@ -125,6 +150,12 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
     if args.enable_priority_and_fairness:
         seats = args.max_requests_inflight + args.max_mutating_requests_inflight
         server.flow = FlowControl(seats=seats, wait_s=args.request_timeout / 4, count=registry.count)
+    server.aggregator = Aggregator(
+        registry,
+        client_of(server),
+        certificate=(args.proxy_client_cert_file, args.proxy_client_key_file),
+        routing=args.enable_aggregator_routing,
+    )
     first, _, last = args.service_node_port_range.partition("-")
     admit(
         server,

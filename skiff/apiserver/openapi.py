@@ -2,6 +2,8 @@
 
 import gzip
 
+import orjson
+
 from skiff.api.errors import not_acceptable, status_error
 from skiff.api.openapi import Document, OpenAPI
 from skiff.apiserver import negotiation
@@ -18,6 +20,7 @@ class Documents:
 
     def __init__(self, registry: Registry):
         self._openapi = OpenAPI(registry.resources, registry.definitions, registry.digests)
+        self._remote = registry.remote
 
     async def answer(self, request: Request, path: str) -> Response:
         """Raises 404, 406."""
@@ -25,7 +28,7 @@ class Documents:
             return self._v2(request)
         if path == "/openapi/v3":
             headers = {"content-type": negotiation.JSON, "cache-control": "no-cache, private"}
-            return Response(200, headers, self._openapi.index())
+            return Response(200, headers, self._index())
         document = self._openapi.v3(path.removeprefix("/openapi/v3/")) if path.startswith("/openapi/v3/") else None
         if document is None:
             raise status_error(404, "NotFound", "the server could not find the requested resource", {})
@@ -33,6 +36,14 @@ class Documents:
         if "hash=" in request.query_string:
             response.headers["cache-control"] = FOREVER
         return response
+
+    def _index(self) -> bytes:
+        """With the documents of other servers, which are asked for through us."""
+        others = {r.root.lstrip("/"): {"serverRelativeURL": r.openapi} for r in self._remote.values() if r.openapi}
+        if not others:
+            return self._openapi.index()
+        index = orjson.loads(self._openapi.index())
+        return orjson.dumps({"paths": index["paths"] | others})
 
     def _v2(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")

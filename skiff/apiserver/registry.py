@@ -40,6 +40,8 @@ class Registry:
         self.hub = Hub(store, self.spawn)
         self.table: dict[tuple[str, str], dict[str, Served]] = {}
         self.generation = 0
+        self.remote: dict[tuple[str, str], Any] = {}
+        """(group, version) → aggregator.remote.Remote, where another server answers."""
         self.extra_definitions: Mapping[str, Mapping[str, Any]] = {}
         self.extra_digests: Mapping[str, bytes] = {}
         self._wanted: list[WatchCache] = []

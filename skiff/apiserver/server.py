@@ -29,6 +29,7 @@ from skiff.store import StoreError
 from skiff.wire.messages import Request, Response, UserInfo
 
 if TYPE_CHECKING:
+    from skiff.apiserver.aggregator.controller import Aggregator
     from skiff.apiserver.connect.backends import Backends
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class APIServer:
         self.metrics = Metrics(registry)
         self.flow: FlowControl | None = None
         self.timeout_s = REQUEST_S
+        self.aggregator: Aggregator | None = None
         self.paths = Paths(self)
         self.closing = False
 
@@ -139,6 +141,10 @@ class APIServer:
                 first(params, "fieldSelector") if params else "",
             )
         )
+        if self.registry.remote and self.aggregator is not None:
+            remote = self.aggregator.find(request.path)
+            if remote is not None:
+                return await remote.forward(request, user)
         if not info.resource:
             return await self.paths.answer(request)
         if request.method not in ("GET", "HEAD"):

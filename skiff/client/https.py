@@ -143,6 +143,7 @@ class HTTPSTransport:
         if token and "authorization" not in headers:
             headers["Authorization"] = f"Bearer {token}"
         lines += [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in _OURS]
+        lines += [f"{name}: {value}\r\n" for name, value in request.scratch.get("more_headers", ())]
         if request.body or request.method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(request.body)}\r\n")
         text = "".join(lines)

@@ -4,12 +4,13 @@ Credentials and hop-by-hop headers stay here; redirects of the backend are led b
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from skiff.api.errors import bad_request, service_unavailable
-from skiff.apiserver.connect.backends import Backends, Target, plain_error
+from skiff.apiserver.connect.backends import Target, plain_error
 from skiff.client.https import HTTPSTransport
 from skiff.wire.messages import Request, Response, Stream
 from skiff.wire.relay import relay
@@ -39,13 +40,23 @@ class Hop:
     path: str
     query: str
     prefix: str = ""
+    more_headers: Sequence[tuple[str, str]] = ()
+    """Headers of ours for the backend; one name may come several times."""
+
+
+class Transports(Protocol):
+    """Who has the way to a backend: Backends, or an extension server."""
+
+    def transport(self, target: Target) -> HTTPSTransport: ...
+
+    async def done(self, target: Target, transport: HTTPSTransport) -> None: ...
 
 
 def is_upgrade(request: Request) -> bool:
     return any(t.strip().lower() == "upgrade" for t in request.headers.get("connection", "").split(","))
 
 
-async def forward(backends: Backends, hop: Hop, request: Request) -> Response:
+async def forward(backends: Transports, hop: Hop, request: Request) -> Response:
     """The backend's answer to the request. Raises StatusError 503 when it cannot be reached."""
     if is_upgrade(request):
         return await upgrade(backends, hop, request)
@@ -66,7 +77,7 @@ async def forward(backends: Backends, hop: Hop, request: Request) -> Response:
     return Response(response.status, headers, stream=_passed_on(response.stream, backends, hop.target, transport))
 
 
-async def upgrade(backends: Backends, hop: Hop, request: Request) -> Response:
+async def upgrade(backends: Transports, hop: Hop, request: Request) -> Response:
     """The same for a request that wants to become a raw connection: with 101 both sides are joined.
 
     Raises StatusError 500 when the backend cannot be reached."""
@@ -94,7 +105,7 @@ async def upgrade(backends: Backends, hop: Hop, request: Request) -> Response:
 
 
 async def _passed_on(
-    stream: AsyncIterator[bytes], backends: Backends, target: Target, transport: HTTPSTransport
+    stream: AsyncIterator[bytes], backends: Transports, target: Target, transport: HTTPSTransport
 ) -> AsyncIterator[bytes]:
     try:
         async for chunk in stream:
@@ -118,7 +129,7 @@ def _onward(hop: Hop, request: Request, extra: Mapping[str, str], *, stream: boo
     headers["X-Forwarded-Host"] = request.headers.get("host", "")
     headers["X-Forwarded-Uri"] = request.raw_path or request.path
     headers["X-Forwarded-Proto"] = "https"
-    scratch = {"stream": stream, "timeout_s": CONNECT_S if extra else None}
+    scratch = {"stream": stream, "timeout_s": CONNECT_S if extra else None, "more_headers": hop.more_headers}
     return Request(
         request.method, hop.path, hop.query, {**headers, **extra}, request.body, raw_path=hop.path, scratch=scratch
     )
