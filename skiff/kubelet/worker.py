@@ -30,6 +30,7 @@ from skiff.kubelet.pods import (
     is_terminal,
     parse_time,
 )
+from skiff.kubelet.resize import Limits
 from skiff.kubelet.runtime import PodState, Resources, RuntimeFailure
 from skiff.kubelet.starter import Ground, PostStartFailed, SandboxProblem, Starter, StartProblem, backoff_key, kind_of
 from skiff.kubelet.status import Facts, StartFailure, pod_status
@@ -79,6 +80,7 @@ class PodWorker:
         self._parts = parts
         self._admit = admit
         self._starter = Starter(parts)
+        self._limits = Limits()
         self._killer = Killer(runtime=parts.runtime, hooks=parts.hooks, recorder=parts.recorder)
         self._wake = asyncio.Event()
         self._step: asyncio.Task[float | None] | None = None
@@ -213,7 +215,7 @@ class PodWorker:
 
     async def _sync(self) -> float | None:
         p, pod = self._parts, self.pod
-        state = await p.cache.refresh(self.uid)
+        state = await self._resize(await p.cache.refresh(self.uid))
         status = self._publish(state)
         if self._over(status):
             return 0.0
@@ -232,6 +234,25 @@ class PodWorker:
                 delays.append(max(0.0, retry_at - env.epoch()))
                 break
         return min((d for d in delays if d is not None), default=None)
+
+    async def _resize(self, state: PodState) -> PodState:
+        """Gives running containers the limits that the pod asks for now; the pod's cgroup makes room before and after."""
+        p, pod = self._parts, self.pod
+        changes = self._limits.changes(pod, state.running, p.memory)
+        if not changes:
+            return state
+        await self._prepare()
+        for change in changes:
+            if change.restart:
+                message = f"Container {change.container.name} resize requires restart"
+                grace = grace_for(pod, change.container)
+                ip = state.ips[0] if state.ips else ""
+                await self._killer.container(pod, change.container, message=message, grace_s=grace, ip=ip)
+            else:
+                await p.runtime.update_resources(change.container.id, change.limits)
+            self._limits.gave(change)
+        await self._prepare()
+        return await p.cache.refresh(self.uid)
 
     def _over(self, status: Obj) -> bool:
         """Whether the pod has come to its end by itself or by its deadline; then it will be terminated."""
