@@ -288,7 +288,15 @@ def _codes(operation: Operation) -> list[tuple[str, str]]:
 def _v2_definitions(definitions: Definitions) -> Iterator[tuple[str, dict[str, Any]]]:
     for name in definitions.names():
         found = definitions.get(name)
-        yield name, _v2_schema(_without_v3(found) if definitions.is_custom(name) else found)
+        yield name, _v2_schema(_custom_v2(found) if definitions.is_custom(name) else found)
+
+
+def _custom_v2(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A custom resource's definition. One that allows anything names nothing, or kubectl would refuse the rest."""
+    if model.get("x-kubernetes-preserve-unknown-fields"):
+        kind = "x-kubernetes-group-version-kind"
+        return {"type": "object", kind: model[kind]}
+    return _without_v3(model)
 
 
 def _without_v3(schema: Mapping[str, Any]) -> dict[str, Any]:
