@@ -185,16 +185,16 @@ class Checker:
         joined: Type | None = None
         for i, element in enumerate(e.elements):
             own = self._given(element, self.visit(element), i in e.optional)
-            joined = self._join(element, joined, own)
+            joined = self._join(joined, own)
         return list_of(joined or self._variable())
 
     def _map(self, e: MapLiteral) -> Type:
         key: Type | None = None
         value: Type | None = None
         for entry in e.entries:
-            key = self._join(entry.key, key, self.visit(entry.key))
+            key = self._join(key, self.visit(entry.key))
             own = self._given(entry.value, self.visit(entry.value), entry.optional)
-            value = self._join(entry.value, value, own)
+            value = self._join(value, own)
         return map_of(key or self._variable(), value or self._variable())
 
     def _struct(self, e: Struct) -> Type:
@@ -267,13 +267,13 @@ class Checker:
             self._mismatch(e, optional_of(t), t)
         return types.unwrap(t)
 
-    def _join(self, e: Expr, before: Type | None, own: Type) -> Type:
+    def _join(self, before: Type | None, own: Type) -> Type:
+        """The type of the elements so far and one more; `literals` judges mixed ones."""
         if before is None:
             return own
         if self._fits([before], [own]):
             return unify.most_general(before, own)
-        self._mismatch(e, before, own)
-        return ERROR
+        return DYN
 
 
 def qualified_name(e: Expr) -> str:

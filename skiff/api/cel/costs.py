@@ -122,6 +122,10 @@ def _output(_: Sequence[Any], result: Any) -> int:
     return _allocating(1, size(result))
 
 
+def _sets(factor: int) -> Cost:
+    return lambda args, _: 1 + size(args[0]) * size(args[1]) * factor
+
+
 def _flatten(args: Sequence[Any], _: Any) -> int:
     return _allocating(args[1] if len(args) == 2 else 1.0, size(args[0]))
 
@@ -146,6 +150,8 @@ _BY_OVERLOAD: dict[str, Cost] = {
     "string_to_ip": _argument(0),
     **dict.fromkeys(("list_slice", "lists_range", "list_reverse"), _output),
     **dict.fromkeys(("list_flatten", "list_flatten_int"), _flatten),
+    **dict.fromkeys(("list_sets_contains_list", "list_sets_intersects_list"), _sets(1)),
+    "list_sets_equivalent_list": _sets(2),
     "list_distinct": lambda args, _: _compared(args[0]),
     **{f"list_{name}_sort": lambda args, _: _compared(args[0]) for name in COMPARABLE.values()},
     **{f"list_{name}_sortByAssociatedKeys": lambda args, _: _compared(args[1]) for name in COMPARABLE.values()},

@@ -330,6 +330,9 @@ class _Estimator:
         return Estimate(plus(own, before), size)
 
     def _of_list_library(self, overload: str, target: Node | None, args: Sequence[Node]) -> Estimate | None:
+        if overload.startswith("list_sets_"):
+            factor = 2 if overload == "list_sets_equivalent_list" else 1
+            return Estimate(plus(scaled(times(args[0].size, args[1].size), factor), ONE))
         if overload == "lists_range":
             return _allocating(1, _fixed(_integer(args[0].expr, MOST)))
         if target is None:

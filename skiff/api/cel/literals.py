@@ -9,8 +9,10 @@ from skiff.api.cel import times
 from skiff.api.cel.ast import Call, Expr, ListLiteral, Literal, MapLiteral, children
 from skiff.api.cel.errors import CelError, Issue
 from skiff.api.cel.library.formatting import check_format
+from skiff.api.cel.operators import time_result
 from skiff.api.cel.regex import compile_re2
 from skiff.api.cel.types import Type, unwrap
+from skiff.api.cel.values import SECOND
 
 
 def _all(e: Expr, exempt: bool = False) -> Iterator[tuple[Expr, bool]]:
@@ -34,10 +36,12 @@ def check_literals(root: Expr) -> list[Issue]:
     return issues
 
 
-def _fails(check: Callable[[str], object], text: object) -> bool:
+def _fails(check: Callable[[str], object], value: object) -> bool:
     try:
-        if isinstance(text, str):
-            check(text)
+        if isinstance(value, str):
+            check(value)
+        elif type(value) is int and check is times.to_timestamp:
+            time_result(value * SECOND)
     except CelError:
         return True
     return False

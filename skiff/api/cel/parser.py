@@ -223,10 +223,7 @@ class _Parser:
         token = self.token
         if token.kind == "name":
             return self.take()
-        if token.kind in lexer.KEYWORDS:
-            self.syntax(token, f"no viable alternative at input '.{token.text}'")
-        else:
-            self.syntax(token, f"mismatched input '{_shown(token)}' expecting IDENTIFIER")
+        self.syntax(token, f"mismatched input '{_shown(token)}' expecting IDENTIFIER")
         raise _Stop
 
     def index(self, operand: Expr, op: Token) -> Expr:

@@ -27,6 +27,7 @@ from skiff.api.cel.errors import CelError, ProgramError, no_such_overload
 from skiff.api.cel.functions import Functions, Overload
 from skiff.api.cel.loops import ABSORBED, Frame, Run, charge
 from skiff.api.cel.operators import int_result
+from skiff.api.cel.regex import compile_re2
 from skiff.api.cel.types import SCALARS, Type, is_dyn, is_optional
 from skiff.api.cel.values import NONE, Optional, equal, show, to_key, type_name
 
@@ -153,6 +154,8 @@ class Planner:
             return _in_constant(args[0], args[1].value)
         if e.function in _CONVERSIONS and len(args) == 1 and args[0].constant:
             return _folded(_chosen(candidates, e), args[0].value)
+        if e.function in _WITH_PATTERN and args[1].constant:
+            _check_pattern(args[1].value)
         overload = e.overloads[0] if len(e.overloads) == 1 else ""
         cost = sum(a.cost for a in args)
         measure = costs.of_call(e.function, overload)
@@ -175,7 +178,11 @@ class Planner:
             return Plan(lambda f: same(a(f), b(f)), cost + 1)
 
         def run(f: Frame) -> bool:
-            one, two = a(f), b(f)
+            try:
+                one, two = a(f), b(f)
+            except ABSORBED:
+                f[0] += 1
+                raise
             f[0] += costs.equality(one, two)
             return equal(one, two) is not negated
 
@@ -397,6 +404,18 @@ def _folded(run: Callable[..., Any], value: Any) -> Plan:
         return constant(run(value))
     except CelError as e:
         raise ProgramError(str(e)) from e
+
+
+_WITH_PATTERN = frozenset(("matches", "find", "findAll"))
+
+
+def _check_pattern(pattern: Any) -> None:
+    """A pattern that is known is compiled now, so that its mistakes are found now."""
+    if isinstance(pattern, str):
+        try:
+            compile_re2(pattern)
+        except CelError as e:
+            raise ProgramError(str(e)) from e
 
 
 def _chosen(candidates: list[Overload], e: Call) -> Callable[..., Any]:

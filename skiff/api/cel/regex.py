@@ -51,7 +51,25 @@ def compile_re2(pattern: str) -> tuple[re.Pattern[str], nfa.Program, int]:
     except nfa.TooLarge as e:
         raise CelError(f"error parsing regexp: expression too large: `{pattern}`") from e
     except (re.error, RecursionError, OverflowError) as e:
-        raise CelError(f"error parsing regexp: {e}: `{pattern}`") from e
+        raise CelError(f"error parsing regexp: {_in_go_words(str(e), pattern)}") from e
+
+
+_WORDS = {
+    "unbalanced parenthesis": "unexpected )",
+    "missing ), unterminated subpattern": "missing closing )",
+    "unterminated character set": "missing closing ]",
+    "nothing to repeat": "missing argument to repetition operator",
+    "multiple repeat": "invalid nested repetition operator",
+    "bad character range": "invalid character class range",
+    "bad escape (end of pattern)": "trailing backslash at end of expression",
+}
+
+
+def _in_go_words(error: str, pattern: str) -> str:
+    if "`" in error:
+        return error
+    words = next((go for python, go in _WORDS.items() if error.startswith(python)), error.partition(" at position")[0])
+    return f"{words}: `{pattern}`"
 
 
 def _translate(pattern: str) -> str:

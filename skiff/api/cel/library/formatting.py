@@ -123,7 +123,7 @@ def _scientific(value: Any, precision: int) -> str:
     if special:
         return special
     mantissa, _, exponent = f"{value:.{precision}e}".partition("e")
-    return f"{mantissa}\u202f×\u202f10" + str(int(exponent)).zfill(2).translate(_SUPERSCRIPT)
+    return f"{mantissa}×10" + str(int(exponent)).zfill(2).translate(_SUPERSCRIPT)
 
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -20,7 +20,7 @@ def _is_sorted(values: Sequence[Any]) -> bool:
 
 
 def _sum_from(zero: Any) -> Any:
-    return lambda values: reduce(operators.add, values, zero)
+    return lambda values: reduce(operators.add, values) if values else zero
 
 
 def _minimum(values: Sequence[Any]) -> Any:

@@ -172,7 +172,7 @@ def parse_url(text: str) -> URL:
         raise CelError(wrong + "empty url")
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
         raise CelError(wrong + "net/url: invalid control character in URL")
-    match = _URL.match(text)
+    match = _URL.match(text.partition("#")[0])
     if match is None or text.startswith(":"):
         raise CelError(wrong + "missing protocol scheme")
     scheme, authority, host, path, query = match.groups()
@@ -181,7 +181,7 @@ def parse_url(text: str) -> URL:
     if not scheme:  # without a scheme two slashes begin a path
         path, authority = (authority or "") + path, None
     if not path.startswith("/") and not authority:
-        raise CelError(wrong + "invalid URI for request")
+        return URL(text, scheme.lower(), "", "", "")  # mailto:x has a scheme and nothing that can be asked for
     if (bad := _BAD_ESCAPE.search(path)) is not None:
         raise CelError(wrong + f"invalid URL escape {quoted(path[bad.start() : bad.start() + 3])}")
     named = _HOST.match(host or "") if authority else None

@@ -4,13 +4,15 @@ from typing import Any
 
 from skiff.api.cel.errors import CelError
 from skiff.api.cel.functions import Row, never
-from skiff.api.cel.values import NONE, Duration, Optional, Timestamp, show
+from skiff.api.cel.values import MIN_TIME, NONE, SECOND, Duration, Optional, Timestamp, show
 
 
 def _is_zero(value: Any) -> bool:
     if isinstance(value, Duration):
         return value.ns == 0
-    return value is None or (not isinstance(value, (Timestamp, Optional)) and not value)
+    if isinstance(value, Timestamp):
+        return value.ns == MIN_TIME * SECOND
+    return value is None or (not isinstance(value, Optional) and not value)
 
 
 def _value(optional: Optional) -> Any:
