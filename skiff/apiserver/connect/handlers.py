@@ -4,7 +4,8 @@ A SPDY request is joined to the kubelet as it is; a WebSocket one is translated 
 (port-forward). Paths, parameters and words are upstream's (core/pod/rest, core/pod/strategy.go).
 """
 
-from collections.abc import Mapping
+import base64
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 PORT_FORWARD = "portforward.k8s.io"
 LOG_OPTIONS = GVR("", "v1", "", "PodLogOptions")
+LOG_PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io")
 LOG_STREAMS = ("All", "Stdout", "Stderr")
 ERROR_BYTES = 50_000
 
@@ -62,7 +64,26 @@ async def log(call: "Call") -> Response:
     if not 200 <= response.status <= 206:
         text = await _text(response)
         raise backend_error(response.status, text, f"pods/log {call.info.name}")
+    if is_upgrade(call.request):
+        return _log_messages(call.request, response.stream)
     return Response(200, {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}, stream=response.stream)
+
+
+def _log_messages(request: Request, text: AsyncIterator[bytes]) -> Response:
+    """The text as WebSocket messages: binary ones, or in base64 for a client that asks for that."""
+    protocol = negotiate(request, LOG_PROTOCOLS)
+
+    async def run(client: Stream) -> None:
+        socket = WebSocket(client, server=True)
+        encoded = protocol.startswith("base64")
+        try:
+            async for chunk in text:
+                await socket.send(base64.b64encode(chunk) if encoded else chunk, text=encoded)
+            await socket.close()
+        finally:
+            await text.aclose()  # type: ignore[attr-defined]
+
+    return Response(101, accept_headers(request, protocol), upgrade=run)
 
 
 async def exec(call: "Call") -> Response:

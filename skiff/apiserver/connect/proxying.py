@@ -1,6 +1,6 @@
 """Passing a request through to a backend: plain HTTP with streamed answers, and upgrades as raw connections.
 
-Credentials and hop-by-hop headers stay here; redirects of the backend are led back through the proxy.
+Credentials and hop-by-hop headers stay here; redirects and links of the backend are led back through the proxy.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from skiff.api.errors import bad_request, service_unavailable
+from skiff.apiserver.connect import links
 from skiff.apiserver.connect.backends import Target, plain_error
 from skiff.client.https import HTTPSTransport
 from skiff.wire.messages import Request, Response, Stream
@@ -74,7 +75,12 @@ async def forward(backends: Transports, hop: Hop, request: Request) -> Response:
     if location:
         headers["Location"] = _led_back(location, hop, request)
     assert response.stream is not None
-    return Response(response.status, headers, stream=_passed_on(response.stream, backends, hop.target, transport))
+    stream = _passed_on(response.stream, backends, hop.target, transport)
+    if hop.prefix and not location and request.method != "HEAD" and links.is_html(headers):
+        encoding = _header(response, "content-encoding")
+        headers = {k: v for k, v in headers.items() if k.lower() not in ("content-length", "content-encoding")}
+        stream = links.rewritten(stream, encoding, lambda link: _led_back(link, hop, request))
+    return Response(response.status, headers, stream=stream)
 
 
 async def upgrade(backends: Transports, hop: Hop, request: Request) -> Response:
