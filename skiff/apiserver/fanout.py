@@ -29,6 +29,12 @@ class Fanout:
         self._indexed = indexed
         self._slots: dict[Slot, dict[Watcher, None]] = {}
         self.count = 0
+        self._sent = 0
+
+    @property
+    def sent(self) -> int:
+        """Events that were sent after the initial ones, to all watchers that there ever were."""
+        return self._sent + sum(w.sent for filed in self._slots.values() for w in filed)
 
     def add(self, watcher: "Watcher") -> None:
         self._slots.setdefault(watcher.slot, {})[watcher] = None
@@ -38,6 +44,7 @@ class Fanout:
         filed = self._slots.get(watcher.slot)
         if filed is not None and filed.pop(watcher, watcher) is None:
             self.count -= 1
+            self._sent += watcher.sent
             if not filed:
                 del self._slots[watcher.slot]
 

@@ -1,32 +1,59 @@
-"""A few of upstream's metrics in Prometheus text form, counted with plain dicts.
+"""Upstream's metrics of an API server in Prometheus text form, counted with plain dicts.
 
 Labels come from what is served, never from what a client writes: everything else is counted as OTHER.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from skiff.client import metrics as process
 
 if TYPE_CHECKING:
     from skiff.apiserver.registry import Registry
     from skiff.apiserver.requestinfo import RequestInfo
 
-BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0)
+BUCKETS = (
+    *(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0),
+    *(6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
+)
 METHODS = frozenset(("get", "head", "post", "put", "patch", "delete", "options"))
+VERBS = {"create": "POST", "update": "PUT"}
+CONNECTING = frozenset(("exec", "attach", "portforward", "proxy"))
 
-Labels = tuple[str, str, str, str, str]
-"""(verb, group, version, resource, subresource)."""
+Labels = tuple[str, str, str, str, str, str]
+"""(verb, group, version, resource, subresource, scope); the verb as in RequestInfo."""
 
-OTHER: Labels = ("", "", "", "", "")
+NAMES = ("verb", "group", "version", "resource", "subresource", "scope")
+OTHER: Labels = ("", "", "", "", "", "")
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Seconds in all, and how many by bucket (the last one is +Inf)."""
+
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+
+    def observe(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def lines(self, name: str, labels: str) -> list[str]:
+        found, count = [], 0
+        for bound, n in zip((*(f"{b:g}" for b in BUCKETS), "+Inf"), self.buckets, strict=True):
+            count += n
+            found.append(f'{name}_bucket{{{labels},le="{bound}"}} {count}')
+        return [*found, f"{name}_sum{{{labels}}} {self.seconds:.6f}", f"{name}_count{{{labels}}} {count}"]
 
 
 @dataclass(slots=True)
 class Series:
-    """One combination of labels: requests by code, seconds in all, requests by bucket (the last one is +Inf)."""
+    """One combination of labels: requests by code, and their times."""
 
     codes: dict[int, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    times: Histogram = field(default_factory=Histogram)
 
 
 class Metrics:
@@ -35,14 +62,15 @@ class Metrics:
     def __init__(self, registry: "Registry"):
         self._registry = registry
         self._series: dict[Labels, Series] = {}
+        self.reading = 0
+        self.writing = 0
 
     def observe(self, info: "RequestInfo", code: int, seconds: float) -> None:
         """One request has been answered (a watch: has begun)."""
-        labels = (info.verb, info.group, info.version, info.resource, info.subresource)
+        labels = (info.verb, info.group, info.version, info.resource, info.subresource, scope(info))
         series = self._series.get(labels) or self._new(labels)
         series.codes[code] = series.codes.get(code, 0) + 1
-        series.seconds += seconds
-        series.buckets[bisect_left(BUCKETS, seconds)] += 1
+        series.times.observe(seconds)
 
     def _new(self, labels: Labels) -> Series:
         if not self._is_known(labels):
@@ -50,7 +78,7 @@ class Metrics:
         return self._series.setdefault(labels, Series())
 
     def _is_known(self, labels: Labels) -> bool:
-        verb, group, version, resource, subresource = labels
+        verb, group, version, resource, subresource, _ = labels
         if not resource:
             return verb in METHODS
         served = self._registry.find(group, version, resource)
@@ -58,39 +86,63 @@ class Metrics:
             return False
         return not subresource or served.resource.subresource(subresource) is not None
 
-    def render(self) -> bytes:
-        series = sorted(self._series.items())
-        lines = ["# TYPE apiserver_request_total counter"]
-        for labels, s in series:
-            for code, count in sorted(s.codes.items()):
-                lines.append(f'apiserver_request_total{{{_labels(labels)},code="{code}"}} {count}')
-        lines.append("# TYPE apiserver_request_duration_seconds histogram")
-        for labels, s in series:
-            lines += _histogram(labels, s)
-        lines += self._cache_lines()
+    def render(self, more: Sequence[str] = ()) -> bytes:
+        """more: lines of others."""
+        lines = [*self._requests(), *self._caches(), *self._store(), *more, *process.render()]
         return ("\n".join(lines) + "\n").encode()
 
-    def _cache_lines(self) -> list[str]:
-        caches = [c for c in self._registry.hub.caches() if c.loaded]
+    def _requests(self) -> list[str]:
+        series = [
+            (f'{_labels(labels)},component="apiserver",dry_run=""', s) for labels, s in sorted(self._series.items())
+        ]
+        lines = ["# TYPE apiserver_request_total counter"]
+        for labels, s in series:
+            lines += [f'apiserver_request_total{{{labels},code="{c}"}} {n}' for c, n in sorted(s.codes.items())]
+        lines.append("# TYPE apiserver_request_duration_seconds histogram")
+        for labels, s in series:
+            lines += s.times.lines("apiserver_request_duration_seconds", labels)
+        name = "apiserver_current_inflight_requests"
+        lines.append(f"# TYPE {name} gauge")
+        lines.append(f'{name}{{request_kind="mutating"}} {self.writing}')
+        return [*lines, f'{name}{{request_kind="readOnly"}} {self.reading}']
+
+    def _caches(self) -> list[str]:
+        caches = [(c, c.codec.gvr) for c in self._registry.hub.caches() if c.loaded]
         lines = ["# TYPE apiserver_storage_objects gauge"]
-        for cache in caches:
-            lines.append(f'apiserver_storage_objects{{resource="{cache.codec.gvr.group_resource}"}} {cache.count}')
+        lines += [f'apiserver_storage_objects{{resource="{gvr.group_resource}"}} {c.count}' for c, gvr in caches]
         lines.append("# TYPE apiserver_longrunning_requests gauge")
-        for cache in caches:
-            labels = _labels(("WATCH", cache.codec.gvr.group, cache.codec.gvr.version, cache.codec.gvr.plural, ""))
-            lines.append(f"apiserver_longrunning_requests{{{labels}}} {cache.fanout.count}")
+        for cache, gvr in caches:
+            labels = _labels(("watch", gvr.group, gvr.version, gvr.plural, "", "cluster"))
+            lines.append(f'apiserver_longrunning_requests{{{labels},component="apiserver"}} {cache.fanout.count}')
+        lines.append("# TYPE apiserver_watch_events_total counter")
+        for cache, gvr in caches:
+            labels = f'group="{gvr.group}",version="{gvr.version}",resource="{gvr.plural}"'
+            lines.append(f"apiserver_watch_events_total{{{labels}}} {cache.fanout.sent}")
+        return lines
+
+    def _store(self) -> list[str]:
+        name = "etcd_request_duration_seconds"
+        lines = [f"# TYPE {name} histogram"]
+        for (operation, group, resource), times in sorted(self._registry.store_times.items()):
+            lines += times.lines(name, f'operation="{operation}",group="{group}",resource="{resource}"')
         return lines
 
 
+def scope(info: "RequestInfo") -> str:
+    if info.name or info.verb == "create":
+        return "resource"
+    if info.namespace:
+        return "namespace"
+    return "cluster" if info.resource else ""
+
+
 def _labels(labels: Labels) -> str:
-    names = ("verb", "group", "version", "resource", "subresource")
-    return ",".join(f'{n}="{v}"' for n, v in zip(names, labels, strict=True))
+    shown = (_verb(labels[0], labels[4]), *labels[1:])
+    return ",".join(f'{n}="{v}"' for n, v in zip(NAMES, shown, strict=True))
 
 
-def _histogram(labels: Labels, series: Series) -> list[str]:
-    name, here = "apiserver_request_duration_seconds", _labels(labels)
-    lines, count = [], 0
-    for bound, n in zip((*map(str, BUCKETS), "+Inf"), series.buckets, strict=True):
-        count += n
-        lines.append(f'{name}_bucket{{{here},le="{bound}"}} {count}')
-    return [*lines, f"{name}_sum{{{here}}} {series.seconds:.6f}", f"{name}_count{{{here}}} {count}"]
+def _verb(verb: str, subresource: str) -> str:
+    """As upstream names it: by method, but for LIST, WATCH and CONNECT."""
+    if subresource in CONNECTING:
+        return "CONNECT"
+    return VERBS.get(verb) or verb.upper()

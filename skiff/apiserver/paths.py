@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from skiff.api.errors import status_error
 from skiff.apiserver import negotiation
 from skiff.apiserver.authn.openid import CONFIGURATION_PATH, JWKS_PATH
+from skiff.apiserver.call import parse_query
 from skiff.apiserver.discovery import Discovery
 from skiff.apiserver.routes import method_not_allowed
+from skiff.client.metrics import CONTENT_TYPE
 from skiff.wire.messages import Request, Response
 
 if TYPE_CHECKING:
@@ -36,7 +38,16 @@ TEXT = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache, private",
 }
-CHECKS = ("ping", "log", "etcd", "watch-cache", "poststarthook/bootstrap", "shutdown")
+HOOKS = (
+    "start-system-namespaces-controller",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "bootstrap-controller",
+    "start-cluster-authentication-info-controller",
+)
+ALIVE = ("ping", "log", "etcd", *(f"poststarthook/{h}" for h in HOOKS))
+CHECKS = (*ALIVE[:3], "etcd-readiness", "informer-sync", *ALIVE[3:], "shutdown")
+"""Of /readyz; /livez and /healthz have the ALIVE ones."""
 
 
 class Paths:
@@ -82,16 +93,18 @@ class Paths:
         return await answer(request)
 
     async def _version(self, request: Request) -> Response:
-        return negotiation.respond(request, negotiation.PLAIN, negotiation.orjson.dumps(VERSION, option=negotiation.orjson.OPT_INDENT_2))
+        return negotiation.respond(
+            request, negotiation.PLAIN, negotiation.orjson.dumps(VERSION, option=negotiation.orjson.OPT_INDENT_2)
+        )
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(
-            200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"}, self._server.metrics.render()
-        )
+        flow = self._server.flow
+        text = self._server.metrics.render(flow.render() if flow is not None else ())
+        return Response(200, {"content-type": CONTENT_TYPE}, text)
 
     async def _index(self, request: Request) -> Response:
         names = [*self._exact, *self.discovery.paths(), "/openapi/v2", "/openapi/v3"]
-        names += [f"{root}/{check}" for root in ("/healthz", "/livez", "/readyz") for check in CHECKS]
+        names += [f"/{root}/{check}" for root in ("healthz", "livez", "readyz") for check in _checks(root)]
         names.remove("/")
         how = negotiation.accepted(request)
         return negotiation.respond(request, how, negotiation.dump({"paths": sorted(names)}, how))
@@ -107,30 +120,46 @@ class Paths:
 
     async def _health(self, request: Request) -> Response:
         root, _, one = request.path.strip("/").partition("/")
-        params = request.query()
+        checks = _checks(root)
+        if one:
+            if one not in checks:
+                return Response(404, dict(TEXT), b"404 page not found\n")
+            fine = await self._check(one, root)
+            failure = b"internal server error: the check failed\n"
+            return Response(200, dict(TEXT), b"ok") if fine else Response(500, dict(TEXT), failure)
+        params = parse_query(request)
         excluded = set(params.get("exclude", ()))
-        if one and one not in CHECKS:
-            return Response(404, dict(TEXT), b"404 page not found\n")
-        results = [(name, await self._check(name, root)) for name in ([one] if one else CHECKS) if name not in excluded]
+        results = [(name, name in excluded or await self._check(name, root)) for name in checks]
         failed = [name for name, fine in results if not fine]
         if not failed and "verbose" not in params:
             return Response(200, dict(TEXT), b"ok")
-        lines = [f"[+]{name} ok" if fine else f"[-]{name} failed: reason withheld" for name, fine in results]
-        lines += [f"[+]{name} excluded: ok" for name in sorted(excluded & set(CHECKS))]
-        if failed:
-            return Response(500, dict(TEXT), ("\n".join([*lines, f"{root} check failed"]) + "\n").encode())
-        return Response(200, dict(TEXT), ("\n".join([*lines, f"{root} check passed"]) + "\n").encode())
+        lines = [_line(name, fine, name in excluded) for name, fine in results]
+        unknown = ", ".join(f'"{name}"' for name in sorted(excluded.difference(checks)))
+        if unknown:
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {unknown}")
+        lines.append(f"{root} check {'failed' if failed else 'passed'}")
+        return Response(500 if failed else 200, dict(TEXT), ("\n".join(lines) + "\n").encode())
 
     async def _check(self, name: str, root: str) -> bool:
-        if name == "poststarthook/bootstrap":
+        if name.startswith("poststarthook/"):
             return root != "readyz" or self.booted
         if name == "shutdown":
             return root != "readyz" or not self._server.closing
-        if name == "etcd":
+        if name in ("etcd", "etcd-readiness"):
             try:
                 await self._server.registry.store.current_revision()
             except Exception:
                 return False  # the answer is the report
-        if name == "watch-cache" and root == "readyz":
+        if name == "informer-sync":
             return self._server.registry.hub.revision > 0
         return True
+
+
+def _checks(root: str) -> tuple[str, ...]:
+    return CHECKS if root == "readyz" else ALIVE
+
+
+def _line(name: str, fine: bool, excluded: bool) -> str:
+    if excluded:
+        return f"[+]{name} excluded: ok"
+    return f"[+]{name} ok" if fine else f"[-]{name} failed: reason withheld"

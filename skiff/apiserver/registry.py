@@ -18,6 +18,7 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.cache import Codec, Entry, WatchCache
 from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
+from skiff.apiserver.metrics import Histogram
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Decoder, Served
 from skiff.store import Delete, Mismatch, Put, Store, Unavailable
@@ -40,6 +41,8 @@ class Registry:
         self.hub = Hub(store, self.spawn)
         self.table: dict[tuple[str, str], dict[str, Served]] = {}
         self.generation = 0
+        self.store_times: dict[tuple[str, str, str], Histogram] = {}
+        """(operation, group, resource) → how long writes took."""
         self.remote: dict[tuple[str, str], Any] = {}
         """(group, version) → aggregator.remote.Remote, where another server answers."""
         self.extra_definitions: Mapping[str, Mapping[str, Any]] = {}
@@ -145,7 +148,7 @@ class Registry:
         value = await self._value(served, obj)
         try:
             put = Put(key, value, expected=0, ttl_seconds=served.resource.ttl_seconds)
-            revision = await self._write(put)
+            revision = await self._write(put, "create", served.gvr)
         except Mismatch:
             raise already_exists(served.gvr, meta["name"]) from None
         return _shown(served, obj, value, revision), revision
@@ -155,13 +158,13 @@ class Registry:
         key = served.codec.key(entry.namespace, entry.name)
         value = await self._value(served, obj)
         put = Put(key, value, expected=entry.revision, ttl_seconds=served.resource.ttl_seconds)
-        revision = await self._write(put)
+        revision = await self._write(put, "update", served.gvr)
         return _shown(served, obj, value, revision)
 
     async def erase(self, served: Served, entry: Entry) -> int:
         """Removes exactly this version. Raises Mismatch."""
         key = served.codec.key(entry.namespace, entry.name)
-        return await self._write(Delete(key, expected=entry.revision))
+        return await self._write(Delete(key, expected=entry.revision), "delete", served.gvr)
 
     async def amend(
         self, served: Served, namespace: str, name: str, change: Callable[[Obj], None], dry_run: bool
@@ -184,7 +187,9 @@ class Registry:
     async def _value(self, served: Served, obj: Obj) -> bytes:
         return served.value(obj) if served.convert is None else await served.convert(obj)
 
-    async def _write(self, op: Put | Delete) -> int:
+    async def _write(self, op: Put | Delete, operation: str, gvr: GVR) -> int:
+        time = asyncio.get_running_loop().time
+        started = time()
         try:
             async with asyncio.timeout(WRITE_S):
                 return await self.store.txn([op])
@@ -192,6 +197,10 @@ class Registry:
             raise unavailable(e) from e
         except TimeoutError:
             raise timeout("the store has not answered, whether the write happened is not known", 1) from None
+        finally:
+            key = (operation, gvr.group, gvr.plural)
+            times = self.store_times.get(key) or self.store_times.setdefault(key, Histogram())
+            times.observe(time() - started)
 
     def newer(self, served: Served, mismatch: Mismatch) -> Entry | None:
         """What a failed write found in its place. Raises 409 where only a webhook could show it."""

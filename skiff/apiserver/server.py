@@ -99,6 +99,12 @@ class APIServer:
         time = asyncio.get_running_loop().time
         started = time()
         info = requestinfo.parse(request.method, request.path)
+        metrics = self.metrics
+        reads = request.method in ("GET", "HEAD")
+        if reads:
+            metrics.reading += 1
+        else:
+            metrics.writing += 1
         try:
             response = await self._guarded(request, info)
         except StatusError as e:
@@ -108,8 +114,13 @@ class APIServer:
         except Exception:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
             response = error_response(internal("the server has encountered an unexpected error"), request)
+        finally:
+            if reads:
+                metrics.reading -= 1
+            else:
+                metrics.writing -= 1
         response.headers[AUDIT_ID] = request.headers.get("audit-id") or env.uid()
-        self.metrics.observe(info, response.status, time() - started)
+        metrics.observe(info, response.status, time() - started)
         return response
 
     async def _guarded(self, request: Request, info: RequestInfo) -> Response:

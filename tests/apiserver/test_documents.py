@@ -124,11 +124,13 @@ def test_metrics_have_bounded_labels(api):
         return (await call("GET", "/metrics")).body
 
     text = api(scenario)
-    pods = 'verb="list",group="",version="v1",resource="pods",subresource=""'
+    pods = 'verb="LIST",group="",version="v1",resource="pods",subresource="",scope="namespace",component="apiserver",dry_run=""'
     assert f'apiserver_request_total{{{pods},code="200"}} 1' in text
     assert f"apiserver_request_duration_seconds_count{{{pods}}} 1" in text
     assert "nonsense" not in text
-    assert 'resource="",subresource="",code="404"} 40' in text
+    assert 'resource="",subresource="",scope="",component="apiserver",dry_run="",code="404"} 40' in text
+    assert 'apiserver_current_inflight_requests{request_kind="readOnly"} 1' in text, "this very request"
+    assert "process_resident_memory_bytes" in text
 
 
 @pytest.mark.parametrize(
