@@ -46,14 +46,24 @@ def files() -> set[str]:
     return found
 
 
-def answers(path: str) -> bool:
-    """Whether it is a socket behind which somebody lives: another cluster's, since all our processes are gone."""
+def in_use(path: str) -> bool:
+    """Whether somebody lives behind a socket or in a network namespace: another cluster, since all of ours is gone."""
+    if "/netns/" in path:
+        return os.stat(path).st_ino in {namespace(p) for p in Path("/proc").glob("[0-9]*/ns/net")}
     with socket.socket(socket.AF_UNIX) as s:
         try:
             s.connect(path)
         except OSError:
             return False
     return True
+
+
+def namespace(link: Path) -> int:
+    """The inode of a process's namespace; 0 when the process is gone."""
+    try:
+        return link.stat().st_ino
+    except OSError:
+        return 0
 
 
 def cgroups(own: str) -> set[str]:
@@ -104,5 +114,5 @@ def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Pa
     assert not state_dir.exists()
     assert processes_naming(state_dir.name) == []
     after = files(), mounts(state_dir.name), cgroups(state_dir.name)
-    left = [sorted(p for p in now - then if not answers(p)) for now, then in zip(after, before, strict=True)]
+    left = [sorted(p for p in now - then if not in_use(p)) for now, then in zip(after, before, strict=True)]
     assert left == [[], [], []], json.dumps(left, indent=1)
