@@ -27,6 +27,7 @@ from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate
 from skiff.apiserver.authz import Authorization, Authorizer
 from skiff.apiserver.bootstrap import EXTENSION_AUTH, Addresses, Bootstrap, advertised, ensure_config_map
+from skiff.apiserver.components import Components
 from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.flags import add_flags
 from skiff.apiserver.flowcontrol.controller import FlowControlController
@@ -147,6 +148,7 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
     )
     server.backends = _backends(args, registry)
     server.timeout_s = args.request_timeout
+    server.components = Components(registry.store)
     if args.enable_priority_and_fairness:
         seats = args.max_requests_inflight + args.max_mutating_requests_inflight
         server.flow = FlowControl(seats=seats, wait_s=args.request_timeout / 4, count=registry.count)

@@ -16,6 +16,7 @@ from skiff.apiserver.apiextensions.follow import Follower
 from skiff.apiserver.authn import Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
+from skiff.apiserver.components import Components
 from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl
 from skiff.apiserver.metrics import Metrics
@@ -63,6 +64,7 @@ class APIServer:
         self.custom = Follower(registry)
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
+        self.components = Components(registry.store, {})
         self.flow: FlowControl | None = None
         self.timeout_s = REQUEST_S
         self.aggregator: Aggregator | None = None

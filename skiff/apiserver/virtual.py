@@ -10,7 +10,7 @@ import orjson
 
 from skiff.api.errors import method_not_supported, not_found
 from skiff.api.types import Obj
-from skiff.apiserver import options
+from skiff.apiserver import components, options
 from skiff.apiserver.authn.bearer import Bearer
 from skiff.apiserver.authn.openid import OpenIDDiscovery
 from skiff.apiserver.authn.reviews import self_subject_review, token_review
@@ -82,25 +82,18 @@ async def _self_rules(call: Call, obj: Obj) -> Obj:
 
 # --- component statuses
 
-COMPONENTS = ("controller-manager", "etcd-0", "scheduler")
-
-
-def _component(name: str) -> Obj:
-    condition = {"type": "Healthy", "status": "True", "message": "ok"}
-    return {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}
-
 
 async def _get_component(call: Call) -> Response:
-    if call.info.name not in COMPONENTS:
+    if call.info.name not in components.NAMES:
         raise not_found(call.served.gvr, call.info.name)
-    return call.answer_obj(_component(call.info.name))
+    return call.answer_obj(await call.server.components.status(call.info.name))
 
 
 async def _list_components(call: Call) -> Response:
     from skiff.apiserver import tables
 
     how = call.accepted()
-    objects = [_component(name) for name in COMPONENTS]
+    objects = await call.server.components.statuses()
     if how.plain:
         listed = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": objects}
         return call.answer(orjson.dumps(listed))
