@@ -9,21 +9,10 @@ from typing import Any
 
 import orjson
 
+from skiff.api.protobuf.varint import delimited, varint
+
 Value = Callable[[Any], bytes]
 """The content of a length-delimited field."""
-
-
-def varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 0x7F:
-        out.append(n & 0x7F | 0x80)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def delimited(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def _text(value: Any) -> bytes:

@@ -12,14 +12,12 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from skiff.api.protobuf.varint import FIXED64, LENGTH, VARINT, read_varint, skip, varint
+from skiff.api.protobuf.varint import ProtobufError as DecodeError
+
 Value = dict[str, Any]
 
-VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 MAX_DEPTH = 64
-
-
-class DecodeError(ValueError):
-    """Not a message of that type. The sender's fault."""
 
 
 class Type(Protocol):
@@ -35,28 +33,6 @@ class Type(Protocol):
         ...
 
 
-def write_varint(n: int) -> bytes:
-    if n < 0:
-        n += 1 << 64
-    out = bytearray()
-    while n > 0x7F:
-        out.append(n & 0x7F | 0x80)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def read_varint(data: memoryview, start: int) -> tuple[int, int]:
-    result = shift = 0
-    for i in range(start, min(start + 10, len(data))):
-        byte = data[i]
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result & 0xFFFF_FFFF_FFFF_FFFF, i + 1
-        shift += 7
-    raise DecodeError("varint is cut off or too long")
-
-
 class _Integer:
     """bits and signedness of the decoded value; negative numbers are sent as 64 bits."""
 
@@ -67,7 +43,7 @@ class _Integer:
         self._bits, self._signed = bits, signed
 
     def write(self, value: int) -> bytes:
-        return write_varint(int(value))
+        return varint(int(value))
 
     def read(self, data: memoryview, start: int, depth: int) -> tuple[int, int]:
         n, end = read_varint(data, start)
@@ -114,7 +90,7 @@ class _Bytes:
     default = b""
 
     def write(self, value: bytes) -> bytes:
-        return write_varint(len(value)) + value
+        return varint(len(value)) + value
 
     def read(self, data: memoryview, start: int, depth: int) -> tuple[bytes, int]:
         chunk, end = _read_chunk(data, start)
@@ -129,7 +105,7 @@ class _String:
 
     def write(self, value: str) -> bytes:
         raw = value.encode("utf-8", "surrogatepass")
-        return write_varint(len(raw)) + raw
+        return varint(len(raw)) + raw
 
     def read(self, data: memoryview, start: int, depth: int) -> tuple[str, int]:
         chunk, end = _read_chunk(data, start)
@@ -199,7 +175,7 @@ class Message:
             if item is None:
                 continue
             for wire, chunk in _chunks(type, item):
-                out += write_varint(number << 3 | wire) + chunk
+                out += varint(number << 3 | wire) + chunk
         return bytes(out)
 
     def decode(self, data: bytes) -> Value:
@@ -208,7 +184,7 @@ class Message:
 
     def write(self, value: Mapping[str, Any]) -> bytes:
         raw = self.encode(value)
-        return write_varint(len(raw)) + raw
+        return varint(len(raw)) + raw
 
     def read(self, data: memoryview, start: int, depth: int) -> tuple[Value, int]:
         chunk, end = _read_chunk(data, start)
@@ -226,7 +202,7 @@ class Message:
                 raise DecodeError("field number 0")
             found = self._by_number.get(number)
             if found is None:
-                at = _skip(data, at, wire)
+                at = skip(data, at, wire)
             else:
                 at = _read_field(value, found[0], found[1], data, at, wire, depth)
         return value
@@ -254,7 +230,7 @@ def _chunks(type: "Type | Repeated | Map", item: Any) -> Iterable[tuple[int, byt
                 yield LENGTH, type.of.write(value)
         elif item:
             packed = b"".join(type.of.write(value) for value in item)
-            yield LENGTH, write_varint(len(packed)) + packed
+            yield LENGTH, varint(len(packed)) + packed
     elif type.default is None or item != type.default:
         yield type.wire, type.write(item)
 
@@ -287,14 +263,3 @@ def _read_field(
 def _expect(wire: int, wanted: int, field: str) -> None:
     if wire != wanted:
         raise DecodeError(f"field {field} has wire type {wire} instead of {wanted}")
-
-
-def _skip(data: memoryview, at: int, wire: int) -> int:
-    if wire == VARINT:
-        return read_varint(data, at)[1]
-    if wire == LENGTH:
-        return _read_chunk(data, at)[1]
-    size = {FIXED64: 8, FIXED32: 4}.get(wire)
-    if size is None or at + size > len(data):
-        raise DecodeError(f"unknown wire type {wire} or cut off")
-    return at + size
