@@ -167,6 +167,19 @@ def test_a_watch_of_forgotten_history_is_one_error_frame(api: Any) -> None:
     api(check)
 
 
+def test_a_broken_object_does_not_end_the_watch(api: Any) -> None:
+    async def check(call: Any) -> None:
+        watch = await call.send("GET", MAPS + "?watch=1", accept=PROTOBUF)
+        broken = config_map("a")
+        broken["metadata"]["namespace"] = "default"
+        await call.store("configmaps", {**broken, "data": {"k": 1}})
+        await create(call, "b")
+        events = [event(f) for f in await frames(watch, 2)]
+        assert [(kind, obj["kind"]) for kind, obj in events] == [("ERROR", "Status"), ("ADDED", "ConfigMap")]
+
+    api(check)
+
+
 @pytest.mark.parametrize(
     ("accept", "status", "media"),
     [

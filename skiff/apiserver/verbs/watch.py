@@ -11,7 +11,7 @@ import orjson
 
 from skiff import env
 from skiff.api import protobuf
-from skiff.api.errors import StatusError, expired
+from skiff.api.errors import StatusError, expired, internal
 from skiff.apiserver import options
 from skiff.apiserver.cache import Change, Entry, WatchCache
 from skiff.apiserver.call import Call
@@ -165,7 +165,15 @@ def _encoder(call: Call, how: Accepted) -> tuple[Encode, object]:
 def _framer(served: Served) -> Encode:
     form = served.form
     assert form is not None
-    return lambda kind, entry: protobuf.frame(kind, form.wrap(served.raw(entry)))
+
+    def encode(kind: str, entry: Entry) -> bytes:
+        try:
+            return protobuf.frame(kind, form.wrap(served.raw(entry)))
+        except protobuf.ProtobufError as e:
+            # The stored object is broken; its writers' and the other readers' business goes on.
+            return protobuf.frame("ERROR", protobuf.encode(internal(str(e)).status))
+
+    return encode
 
 
 def encode_native(kind: str, entry: Entry) -> bytes:
