@@ -5,7 +5,6 @@ top of the spec; the paths in its messages are of that form, and so are ours. So
 pkg/apis/apiextensions/validation, pkg/apis/apiextensions/v1/conversion.go.
 """
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from skiff.api import names
@@ -27,7 +26,7 @@ def check_definition(obj: Obj, errors: ErrorList) -> None:
     spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
     if name != f"{get(spec, 'names', 'plural') or ''}.{spec.get('group', '')}":
         errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    _check_spec(spec, errors, lenient_ca=True)
+    _check_spec(spec, errors)
     if spec.get("preserveUnknownFields"):
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         errors.invalid("spec.preserveUnknownFields", True, why)
@@ -54,7 +53,7 @@ def is_established(obj: Obj) -> bool:
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in items(obj, "status", "conditions"))
 
 
-def _check_spec(spec: Obj, errors: ErrorList, *, lenient_ca: bool) -> None:
+def _check_spec(spec: Obj, errors: ErrorList) -> None:
     group = spec.get("group", "")
     if not group:
         errors.required("spec.group")
@@ -108,7 +107,7 @@ def _check_part(version: Obj, part: str, path: str, errors: ErrorList) -> None:
         schema = value.get("openAPIV3Schema")
         if schema is not None:
             status = get(version, "subresources", "status") is not None
-            errors.extend(schemas.errors_of(schema, f"{here}.openAPIV3Schema", status=status, here=here))
+            errors.extend(schemas.errors_of(schema, f"{here}.openAPIV3Schema", status=status))
     elif part == "subresources":
         _check_scale(value.get("scale"), f"{path}.subresources.scale", errors)
     elif part == "additionalPrinterColumns":
@@ -339,16 +338,6 @@ def _check_approval(obj: Obj, errors: ErrorList, old: Obj | None) -> None:
         errors.required(path, words)
     elif state == "invalid":
         errors.invalid(path, value, words)
-
-
-def warnings(obj: Obj) -> list[Any]:
-    """Sentences about formats that are not checked."""
-    found = []
-    for version in items(obj, "spec", "versions"):
-        schema = get(version, "schema", "openAPIV3Schema")
-        if schema:
-            found += [f'unrecognized format "{f}"' for f in schemas.unknown_formats(schema)]
-    return found
 
 
 def check_status(new: Obj, old: Obj) -> list[FieldError]:

@@ -172,12 +172,3 @@ STRINGS: Mapping[str, Format] = {
     "k8slongname": lambda text: not names.is_dns1123_subdomain(text),
 }
 """By name without dashes."""
-
-_NUMBERS: Mapping[str, tuple[str, ...]] = {"integer": ("int32", "int64"), "number": ("float", "double")}
-
-
-def is_known(type: str, format: str) -> bool:
-    """Whether upstream checks this format on this type."""
-    if type in ("", "string"):
-        return format.replace("-", "") in STRINGS
-    return format in _NUMBERS.get(type, ())

@@ -4,7 +4,7 @@ A schema arrives type-checked but for what lies below `items` and `additionalPro
 `tidy` checks and cleans those. Source: apiextensions-apiserver pkg/apis/apiextensions/validation, pkg/apiserver/schema.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from skiff.api import schema as schemas
 from skiff.api.cel import definitions
 from skiff.api.decode import Checker, DecodeError
 from skiff.api.errors import FieldError, forbidden_field, invalid, required
-from skiff.api.structural import embedded, formats, patterns, values
+from skiff.api.structural import embedded, patterns, values
 from skiff.api.structural.node import META, Structural, prune
 from skiff.api.types import Obj
 
@@ -81,19 +81,14 @@ def _children(schema: Schema) -> Iterator[tuple[str, Any]]:
             yield f"{junctor}[{i}]", child
 
 
-def has(schema: Schema, test: Callable[[Schema], bool]) -> bool:
-    """Whether a schema or one below it passes."""
-    return test(schema) or any(has(child, test) for _, child in _children(schema))
-
-
 # --- the whole
 
 
-def errors_of(schema: Obj, path: str, *, status: bool, here: str) -> Errors:
-    """The mistakes of a version's schema at `path`. status: it has the status subresource. here: path of its parent."""
+def errors_of(schema: Obj, path: str, *, status: bool) -> Errors:
+    """The mistakes of a version's schema at `path`. status: it has the status subresource."""
     if problem := tidy(schema):
         return [invalid(path, "", problem)]
-    found = _root_errors(schema, path, here) if status else []
+    found = _root_errors(schema, path) if status else []
     if schema.get("nullable"):
         found.append(forbidden_field(f"{path}.nullable", "nullable cannot be true at the root"))
     unsupported = next((f"OpenAPIV3Schema '{k}' is not supported" for k in _unsupported(schema)), "")
@@ -114,7 +109,7 @@ def _unsupported(schema: Schema) -> Iterator[str]:
         yield from _unsupported(child)
 
 
-def _root_errors(schema: Schema, path: str, here: str) -> Errors:
+def _root_errors(schema: Schema, path: str) -> Errors:
     for keyword, value in schema.items():
         if keyword == "type":
             if value != "object":
@@ -468,12 +463,3 @@ def _check_keys(items: Schema, keys: list[str], path: str, found: Errors) -> Non
         if field.get("nullable"):
             why = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
             found.append(forbidden_field(f"{place}.nullable", why))
-
-
-def unknown_formats(schema: Schema) -> list[str]:
-    """Formats that are not checked, for warnings."""
-    format = schema.get("format", "")
-    found = [format] if format and not formats.is_known(schema.get("type", ""), format) else []
-    for _, child in _children(schema):
-        found += unknown_formats(child)
-    return found
