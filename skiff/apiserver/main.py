@@ -149,6 +149,7 @@ def build(args: argparse.Namespace, store: Store) -> tuple[APIServer, Bootstrap]
     server.backends = _backends(args, registry)
     server.timeout_s = args.request_timeout
     server.components = Components(registry.store)
+    server.in_flight = (args.max_requests_inflight, args.max_mutating_requests_inflight)
     if args.enable_priority_and_fairness:
         seats = args.max_requests_inflight + args.max_mutating_requests_inflight
         server.flow = FlowControl(seats=seats, wait_s=args.request_timeout / 4, count=registry.count)

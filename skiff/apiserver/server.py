@@ -13,12 +13,12 @@ from skiff.api.errors import StatusError, internal, timeout
 from skiff.apiserver import requestinfo, routes
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.apiextensions.follow import Follower
-from skiff.apiserver.authn import Authentication, impersonation
+from skiff.apiserver.authn import MASTERS, Authentication, impersonation
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.components import Components
 from skiff.apiserver.fanout import Watcher
-from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl
+from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl, too_many
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.negotiation import dump, for_error
 from skiff.apiserver.options import boolean, first
@@ -67,6 +67,8 @@ class APIServer:
         self.components = Components(registry.store, {})
         self.flow: FlowControl | None = None
         self.timeout_s = REQUEST_S
+        self.in_flight = (0, 0)
+        """Without flow control: how many requests that read, and that write, at a time; 0: any number."""
         self.aggregator: Aggregator | None = None
         self.paths = Paths(self)
         self.closing = False
@@ -134,8 +136,17 @@ class APIServer:
         # Place in the chain: audit.
         if impersonation.is_asked(request.headers):
             request.user = user = await impersonation.impersonate(request.headers, user, self.authorization)
-        answer = self._permitted(request, info, user, params, inherited)
-        return await (self.flow.run(user, info, answer) if self.flow is not None else answer)
+        if self.flow is not None:
+            return await self.flow.run(user, info, self._permitted(request, info, user, params, inherited))
+        if self._is_full(request, info, user):
+            return too_many()
+        return await self._permitted(request, info, user, params, inherited)
+
+    def _is_full(self, request: Request, info: RequestInfo, user: UserInfo) -> bool:
+        """Watches and masters are let in always."""
+        reads = request.method in ("GET", "HEAD")
+        limit, now = (self.in_flight[0], self.metrics.reading) if reads else (self.in_flight[1], self.metrics.writing)
+        return bool(limit) and now > limit and info.verb != "watch" and MASTERS not in user.groups
 
     async def _permitted(
         self, request: Request, info: RequestInfo, user: UserInfo, params: dict[str, list[str]], inherited: str

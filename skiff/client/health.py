@@ -5,6 +5,7 @@ decides about the component: an address that is taken already is logged, and the
 """
 
 import argparse
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -50,6 +51,29 @@ async def serving(args: argparse.Namespace, client: Client) -> AsyncIterator[Non
         yield
     finally:
         await server.close(grace_seconds=1)
+
+
+async def serve_plain(address: str, port: int) -> None:
+    """Plain HTTP with /healthz and nothing else (the kubelet's port 10248). Until cancelled."""
+    from skiff.wire.server import serve
+
+    if not port:
+        return
+    try:
+        server = await serve(_plain, host=address, port=port)
+    except OSError as e:
+        log.error("There is no health endpoint: %s", e, extra={"port": port})
+        return
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.close(grace_seconds=1)
+
+
+async def _plain(request: Request) -> Response:
+    if request.path.rstrip("/") != "/healthz":
+        return Response(404, dict(TEXT), b"404 page not found\n")
+    return Response(200, dict(TEXT), b"ok")
 
 
 def _context(certificate: str, key: str) -> ssl.SSLContext | None:

@@ -266,3 +266,20 @@ def test_a_dangling_schema_says_so():
     schema = defaults.schemas()[-1]
     assert controller.dangling(schema, False)["reason"] == "NotFound"
     assert controller.dangling(schema, True)["status"] == "False"
+
+
+@pytest.mark.parametrize(
+    "who, path, code",
+    [
+        pytest.param(user("alice"), "/version", 429, id="one too many"),
+        pytest.param(user("admin", "system:masters"), "/version", 200, id="masters are let in"),
+    ],
+)
+def test_without_flow_control_requests_are_counted(api, who, path, code):
+    async def scenario(call):
+        call.server.in_flight = (1, 1)
+        call.server.metrics.reading = 1  # another one is being answered
+        call.user = who
+        return await call("GET", path)
+
+    assert api(scenario).status == code

@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import socket
+from contextlib import suppress
 
 import pytest
 
 from skiff.apiserver.components import Components
 from skiff.client import health
 from skiff.client.flags import boolean
+from skiff.client.https import HTTPSTransport
 from skiff.kubeadm import pki
 from skiff.store.memory import MemoryStore
 from skiff.testing import run
@@ -82,3 +85,26 @@ def test_component_statuses_ask_the_endpoint(tmp_path, caplog):
     ]
     assert down["conditions"][0]["status"] == "False"
     assert f"127.0.0.1:{port}" in down["conditions"][0]["message"]
+
+
+def test_the_plain_endpoint_knows_health_only():
+    async def scenario():
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        task = asyncio.create_task(health.serve_plain("127.0.0.1", port))
+        transport = HTTPSTransport(f"http://127.0.0.1:{port}")
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    with suppress(ConnectionError):
+                        healthy = await transport.send(Request("GET", "/healthz"))
+                        break
+                    await asyncio.sleep(0.01)
+                return healthy.status, (await transport.send(Request("GET", "/metrics"))).status
+        finally:
+            await transport.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    assert asyncio.run(scenario()) == (200, 404)
