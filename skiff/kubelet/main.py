@@ -24,6 +24,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--node-ip", default="", help="the node's addresses, separated by commas; default: that of the host name")
     add("--address", default="", help="the address to listen on; default: the node's IP")
     add("--port", type=int, default=10250, help="the port to listen on")
+    add("--healthz-port", type=int, default=10248, help="the port of the plain health endpoint; 0: there is none")
+    add("--healthz-bind-address", default="127.0.0.1", help="its address")
     add("--root-dir", type=Path, default=Path("/var/lib/kubelet"), help="directory for the files of pods")
     add("--pod-logs-dir", default="", help="directory for the logs of pods; default: below the root directory")
     add("--container-runtime-endpoint", default="unix:///run/containerd/containerd.sock", help="the CRI socket")
@@ -102,6 +104,7 @@ def options_of(args: argparse.Namespace) -> Options:
 
 async def run(args: argparse.Namespace) -> None:
     """Until cancelled."""
+    from skiff.client import health
     from skiff.client.kubeconfig import transport_from_kubeconfig
     from skiff.client.rest import Client
     from skiff.kubelet.cri import CRIRuntime
@@ -120,6 +123,7 @@ async def run(args: argparse.Namespace) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(kubelet.run(), name="kubelet")
             tasks.create_task(_serve(args, kubelet), name="kubelet server")
+            tasks.create_task(health.serve_plain(args.healthz_bind_address, args.healthz_port), name="kubelet health")
     finally:
         await runtime.close()
         await client.transport.close()
