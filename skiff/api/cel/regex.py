@@ -18,7 +18,6 @@ from skiff.api.cel.errors import CelError
 
 _LONGEST_PATTERN = 10_000
 _RISKY_TEXT = 24
-_LONG_TEXT = 20_000
 _POSIX = {
     "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7f", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f",
     "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~",
@@ -47,7 +46,7 @@ def compile_re2(pattern: str) -> tuple[re.Pattern[str], nfa.Program, int]:
         translated = _translate(pattern)
         compiled = re.compile(translated, re.ASCII)
         tree = sre_parser.parse(translated, re.ASCII)
-        return compiled, nfa.Program(tree), _RISKY_TEXT if _is_risky(tree) else _LONG_TEXT
+        return compiled, nfa.Program(tree), _longest_text(tree)
     except nfa.TooLarge as e:
         raise CelError(f"error parsing regexp: expression too large: `{pattern}`") from e
     except (re.error, RecursionError, OverflowError) as e:
@@ -146,20 +145,34 @@ def _unicode_class(name: str, inside: bool) -> str:
     return f"[{'^' if name[0] == 'P' else ''}{ranges}]"
 
 
-def _is_risky(tree: Any, repeated: bool = False) -> bool:
-    """Whether a repetition without a bound (or a large one) stands within another."""
+def _longest_text(tree: Any) -> int:
+    """Up to which length Python's engine takes an acceptable time: it may try all ways to divide a text among the
+    repetitions of a pattern, and exponentially many where a repetition or a choice stands within another."""
+    count = _repetitions(tree, repeated=False)
+    return _LIMITS[min(count, len(_LIMITS) - 1)]
+
+
+_LIMITS = (1 << 30, 4000, 400, 120, _RISKY_TEXT)
+_ENDLESS = len(_LIMITS)
+
+
+def _repetitions(tree: Any, *, repeated: bool) -> int:
+    """How many repetitions of varying length there are one after another; _ENDLESS: within one another."""
+    count = 0
     for op, argument in tree:
         if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            _, most, inner = argument
-            grows = most is sre.MAXREPEAT or most > 10
-            if (grows and repeated) or _is_risky(inner, repeated or grows):
-                return True
+            least, most, inner = argument
+            varies = least != most
+            if varies and repeated:
+                return _ENDLESS
+            count += varies + _repetitions(inner, repeated=repeated or most > 1)
         elif op is sre.SUBPATTERN:
-            if _is_risky(argument[-1], repeated):
-                return True
-        elif op is sre.BRANCH and any(_is_risky(branch, repeated) for branch in argument[1]):
-            return True
-    return False
+            count += _repetitions(argument[-1], repeated=repeated)
+        elif op is sre.BRANCH:
+            if repeated:
+                return _ENDLESS
+            count += max(_repetitions(branch, repeated=repeated) for branch in argument[1])
+    return count
 
 
 def _spans(text: str, pattern: str) -> Iterator[tuple[int, int]]:
