@@ -50,9 +50,18 @@ def with_default_tag(image: str) -> str:
     """`busybox` → `busybox:latest`. Raises ValueError for what is no image name."""
     match = _NAME.match(image)
     if not match:
-        upper = "repository name must be lowercase" if image != image.lower() else "invalid reference format"
-        raise ValueError(f"couldn't parse image name {json.dumps(image)}: {upper}")
+        raise ValueError(f"couldn't parse image name {json.dumps(image)}: {_why_no_name(image)}")
     return image if match["tag"] or match["digest"] else image + ":latest"
+
+
+def _why_no_name(image: str) -> str:
+    """In the words of distribution/reference."""
+    first, slash, rest = image.partition("/")
+    is_domain = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
+    path = (rest if is_domain else image if slash else f"library/{image}").partition(":")[0]
+    if path != path.lower():
+        return f"invalid reference format: repository name ({path}) must be lowercase"
+    return "invalid reference format"
 
 
 def policy_of(container: Obj) -> str:

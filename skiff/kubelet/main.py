@@ -91,7 +91,7 @@ def options_of(args: argparse.Namespace) -> Options:
         cluster_dns=tuple(filter(None, str(args.cluster_dns).split(","))),
         cluster_domain=args.cluster_domain,
         resolv_conf=args.resolv_conf,
-        cgroup_root="/" + str(args.cgroup_root).strip("/") if args.cgroup_root else "",
+        cgroup_root="/" + f"{args.cgroup_root}/kubepods".strip("/") if args.cgroup_root else "",
         max_pods=args.max_pods,
         manifest_dir=str(args.pod_manifest_path),
         system_reserved=_pairs(args.system_reserved),

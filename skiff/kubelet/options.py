@@ -11,7 +11,8 @@ VERSION = "v1.36.0"
 @dataclass(frozen=True, slots=True)
 class Options:
     """root: the state directory of this node. pod_logs: "" = below root. resync_seconds: how often every pod is looked at
-    again without an event; 0: never. cgroup_root: "" = pods get no cgroup parent. system_reserved: taken off capacity."""
+    again without an event; 0: never. cgroup_root: of all pods; "" = pods get no cgroup parent. system_reserved: taken off
+    capacity."""
 
     root: str = "/var/lib/kubelet"
     pod_logs: str = ""

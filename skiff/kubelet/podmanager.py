@@ -145,10 +145,24 @@ class PodManager:
 
     async def _work(self, worker: PodWorker) -> None:
         try:
+            await self._share_cpu()
             await worker.run()
         finally:
             self._workers.pop(worker.uid, None)
             self._running.pop(worker.uid, None)
+        await self._share_cpu()
+
+    async def _share_cpu(self) -> None:
+        """Weighs the classes of pods against each other; whenever a pod comes or goes."""
+        assert self._parts is not None
+        if not self._options.cgroup_root:
+            return
+        active = [w.pod for w in self.workers if w.phase in (Phase.PENDING, Phase.SYNCING)]
+        for path, limits in qos.class_cgroups(self._options.cgroup_root, active):
+            try:
+                await self._parts.host.make_cgroup(path, limits)
+            except OSError as e:
+                log.warning("cgroup %s: %s", path, e)
 
     def drop(self, uid: str) -> None:
         """A static pod whose manifest is gone."""

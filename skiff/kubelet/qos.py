@@ -3,7 +3,7 @@
 Source: Kubernetes docs, "Pod Quality of Service Classes"; cgroup arithmetic as upstream's (pkg/kubelet/cm/helpers_linux).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from skiff.api import podresources, quantity
@@ -86,6 +86,17 @@ def pod_cgroup(pod: Obj) -> Resources:
         cpu_period=PERIOD_US,
         memory_limit=limits["memory"] if "memory" in bounded else 0,
     )
+
+
+def class_cgroups(root: str, pods: Sequence[Obj]) -> list[tuple[str, Resources]]:
+    """The cgroups above those of the pods, (path, limits): together, Burstable pods get what they ask for and BestEffort
+    ones what is left, beside each Guaranteed pod. Source: upstream's qos_container_manager_linux."""
+    burstable = [p for p in pods if qos_class(p) == "Burstable"]
+    milli = sum(pod_amounts(p, "requests").get("cpu", 0) for p in burstable)
+    return [
+        (f"{root}/burstable", Resources(cpu_shares=cpu_shares(milli), cpu_period=PERIOD_US)),
+        (f"{root}/besteffort", Resources(cpu_shares=MIN_SHARES, cpu_period=PERIOD_US)),
+    ]
 
 
 def cgroup_path(root: str, pod: Obj) -> str:
