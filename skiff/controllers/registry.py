@@ -32,7 +32,11 @@ from skiff.controllers.serviceaccount import ServiceAccountController
 from skiff.controllers.statefulset.controller import StatefulSetController
 from skiff.controllers.tainteviction import TaintEvictionController
 from skiff.controllers.ttlafterfinished import TTLAfterFinishedController
-from skiff.controllers.volumeprotection import ClaimProtectionController, VolumeProtectionController
+from skiff.controllers.volumeprotection import (
+    ClaimProtectionController,
+    ClassProtectionController,
+    VolumeProtectionController,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ CONTROLLERS: dict[str, Make] = {
     "disruption-controller": lambda c: DisruptionController(**c.parts("controllermanager")),
     "persistentvolumeclaim-protection-controller": lambda c: ClaimProtectionController(**c.parts()),
     "persistentvolume-protection-controller": lambda c: VolumeProtectionController(**c.parts()),
+    "volumeattributesclass-protection-controller": lambda c: ClassProtectionController(**c.parts()),
     "persistentvolume-binder-controller": lambda c: PersistentVolumeController(
         **c.parts("persistentvolume-controller")
     ),

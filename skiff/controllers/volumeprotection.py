@@ -1,8 +1,8 @@
 """Lets claims and volumes go only when nobody uses them any more.
 
 The API server puts a finalizer on each (admission plugin StorageObjectInUseProtection); here it is taken off: of a claim
-when no pod that may still run names it, of a volume when it is bound to no claim.
-Source: upstream pkg/controller/volume/{pvcprotection,pvprotection}.
+when no pod that may still run names it, of a volume when it is bound to no claim, of a volume attributes class when
+neither a claim nor a volume has or wants it. Source: upstream pkg/controller/volume/{pvc,pv,vac}protection.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,8 @@ from skiff.controllers.common.pods import node_name
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
+VOLUMEATTRIBUTESCLASSES = GVR("storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", False)
 _INDEX = "claims"
 
 
@@ -95,6 +97,44 @@ class VolumeProtectionController:
                 await drop_finalizer(self._client, PERSISTENTVOLUMES, volume, VOLUME_FINALIZER)
         elif VOLUME_FINALIZER not in finalizers(volume):
             await add_finalizer(self._client, PERSISTENTVOLUMES, volume, VOLUME_FINALIZER)
+        return None
+
+
+def classes_of(obj: Obj) -> set[str]:
+    """The volume attributes classes that a claim or a volume has, wants, or is being changed to."""
+    target = (status(obj).get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName")
+    found = (spec(obj).get("volumeAttributesClassName"), status(obj).get("currentVolumeAttributesClassName"), target)
+    return {name for name in found if name}
+
+
+class ClassProtectionController:
+    name = "volumeattributesclass-protection-controller"
+    workers = 1
+
+    def __init__(self, *, client: Client, informers: Informers):
+        self._client = client
+        self._classes = informers.get(VOLUMEATTRIBUTESCLASSES)
+        self._users = (informers.get(PERSISTENTVOLUMECLAIMS), informers.get(PERSISTENTVOLUMES))
+
+    def watches(self) -> list[Watch]:
+        users = [Watch(gvr, self._user_changed) for gvr in (PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES)]
+        return [Watch(VOLUMEATTRIBUTESCLASSES), *users]
+
+    def _user_changed(self, change: Change) -> Iterable[Key]:
+        """What a claim or volume no longer names may go."""
+        before = classes_of(change.old) if change.old else set()
+        return before if change.type == "deleted" else before - classes_of(change.object)
+
+    async def reconcile(self, key: Key) -> float | None:
+        found = self._classes.get("", key)
+        if found is None:
+            return None
+        if is_being_deleted(found):
+            used = any(key in classes_of(obj) for informer in self._users for obj in informer.items())
+            if CLASS_FINALIZER in finalizers(found) and not used:
+                await drop_finalizer(self._client, VOLUMEATTRIBUTESCLASSES, found, CLASS_FINALIZER)
+        elif CLASS_FINALIZER not in finalizers(found):
+            await add_finalizer(self._client, VOLUMEATTRIBUTESCLASSES, found, CLASS_FINALIZER)
         return None
 
 

@@ -130,7 +130,7 @@ def job_for(cron: Obj, at: float) -> Obj:
     }
 
 
-def old_jobs(cron: Obj, jobs: Iterable[Obj]) -> list[Obj]:
+def old_jobs(cron: Obj, jobs: Sequence[Obj]) -> list[Obj]:
     """Finished jobs beyond the history limits, oldest first."""
     result: list[Obj] = []
     for how, key in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):

@@ -1,0 +1,208 @@
+"""Disruption budgets, quotas, volumes, mirrored endpoints, aggregated roles: the smaller controllers' decisions."""
+
+import pytest
+
+from skiff.controllers import clusterroleaggregation, disruption, persistentvolume, resourcequota, volumeprotection
+from skiff.controllers import endpointslicemirroring as mirroring
+from tests.controllers.builders import NOON, at, controlled_by, meta, pod, service
+
+
+def pdb(status=None, **spec):
+    return {"metadata": meta("b", generation=1), "spec": spec, "status": status or {}}
+
+
+def owned(name, by="rs", **more):
+    return pod(name, ownerReferences=controlled_by("ReplicaSet", by), **more)
+
+
+PODS = [owned("a"), owned("b"), owned("c", "rs2")]
+SCALES = {"uid-rs": ("uid-d", 7), "uid-rs2": ("uid-d", 7)}
+EXPECTED = [
+    pytest.param({"minAvailable": 2}, PODS, (3, 2), id="a number counts the pods that are there"),
+    pytest.param({"minAvailable": "50%"}, PODS, (7, 4), id="a percentage counts those wanted, rounded up"),
+    pytest.param({"maxUnavailable": 1}, PODS, (7, 6), id="so does maxUnavailable"),
+    pytest.param({"maxUnavailable": "30%"}, PODS, (7, 4), id="and its percentage"),
+    pytest.param({"maxUnavailable": 9}, PODS, (7, 0), id="never less than none"),
+    pytest.param({"maxUnavailable": 1}, [], (0, 0), id="no pods"),
+]
+
+
+@pytest.mark.parametrize("given, pods, expected", EXPECTED)
+def test_expected(given, pods, expected):
+    found = disruption.expected(pdb(**given), pods, SCALES)
+    assert (found.pods, found.healthy) == expected
+
+
+def test_unmanaged_pods_and_unknown_controllers():
+    assert disruption.expected(pdb(maxUnavailable=1), [pod("loner")], {}).unmanaged == ("loner",)
+    with pytest.raises(disruption.UnknownController, match='found no controllers for pod "a"'):
+        disruption.expected(pdb(maxUnavailable=1), PODS, {})
+
+
+def test_budget_status():
+    pods = [owned("a", ready=0), owned("b", ready=0), owned("c", ready=0), owned("d", ready=0, deletionTimestamp=at(0))]
+    given = pdb({"disruptedPods": {"c": at(-100), "gone": at(-5)}}, maxUnavailable=1)
+    disrupted, again = disruption.still_disrupted(given, pods, NOON)
+    assert (disrupted, again) == ({"c": at(-100)}, 20)
+    found = disruption.next_status(given, pods, disruption.Expected(4, 3), disrupted, NOON)
+    assert (found["currentHealthy"], found["disruptionsAllowed"]) == (2, 0)
+    assert found["conditions"][0]["reason"] == "InsufficientPods"
+    late = disruption.still_disrupted(given, pods, NOON + 21)
+    assert late == ({}, None), "an eviction that did not happen is forgotten"
+    failed = disruption.failed_status(given, "why", NOON)
+    assert (failed["disruptionsAllowed"], failed["conditions"][0]["reason"]) == (0, "SyncFailed")
+
+
+def asking(cpu, phase="Running", **spec):
+    containers = [{"name": "c", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}}]
+    return pod("p", phase=phase, spec={"containers": containers, **spec})
+
+
+def quota(scopes=None, **hard):
+    hard = {k.replace("_", "."): v for k, v in hard.items()}
+    return {"metadata": meta("q"), "spec": {"hard": hard, **({"scopes": scopes} if scopes else {})}}
+
+
+def test_quota_usage():
+    usages = [resourcequota.pod_usage(p) for p in (asking("100m"), asking("1"), asking("5", "Succeeded"))]
+    found = resourcequota.next_status(
+        quota(cpu="4", requests_cpu="4", limits_cpu="4", pods="9", secrets="3"),
+        resourcequota.total(usages),
+        {"secrets": 2},
+    )
+    assert found["used"] == {
+        "cpu": "1100m",
+        "requests.cpu": "1100m",
+        "limits.cpu": "1100m",
+        "pods": "2",
+        "secrets": "2",
+    }
+
+
+SCOPES = [
+    pytest.param(["BestEffort"], pod("p"), True, id="best effort"),
+    pytest.param(["NotBestEffort"], pod("p"), False, id="not best effort"),
+    pytest.param(["Terminating"], asking("1", activeDeadlineSeconds=5), True, id="with a deadline"),
+    pytest.param(["NotTerminating", "NotBestEffort"], asking("1"), True, id="two scopes"),
+    pytest.param(["NotTerminating", "BestEffort"], asking("1"), False, id="one of two"),
+]
+
+
+@pytest.mark.parametrize("scopes, given, expected", SCOPES)
+def test_quota_scopes(scopes, given, expected):
+    assert resourcequota.in_scope(quota(scopes), given) is expected
+
+
+def volume(name, size, *, ref=None, phase="Available", **spec):
+    fixed = {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], **spec}
+    if ref:
+        fixed["claimRef"] = ref
+    return {"metadata": meta(name, ""), "spec": fixed, "status": {"phase": phase}}
+
+
+def claim(**spec):
+    fixed = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+    return {"metadata": meta("c"), "spec": {**fixed, **spec}, "status": {}}
+
+
+MINE = {"namespace": "default", "name": "c"}
+OTHER = {"namespace": "default", "name": "x", "uid": "uid-x"}
+VOLUMES = [volume("large", "9Gi"), volume("fit", "2Gi"), volume("small", "1Gi")]
+CHOICES = [
+    pytest.param(claim(), VOLUMES, "fit", id="the smallest that fits"),
+    pytest.param(claim(), [*VOLUMES, volume("mine", "9Gi", ref=MINE)], "mine", id="the one reserved for it"),
+    pytest.param(claim(volumeName="large"), VOLUMES, "large", id="the one it names"),
+    pytest.param(claim(volumeName="t"), [volume("t", "9Gi", ref=OTHER)], None, id="not another's"),
+    pytest.param(claim(), [volume("t", "9Gi", phase="Released")], None, id="not a released one"),
+    pytest.param(claim(storageClassName="fast"), VOLUMES, None, id="not of another class"),
+    pytest.param(claim(accessModes=["ReadWriteMany"]), VOLUMES, None, id="not without the access mode"),
+    pytest.param(claim(volumeMode="Block"), VOLUMES, None, id="not of another mode"),
+    pytest.param(claim(selector={"matchLabels": {"x": "y"}}), VOLUMES, None, id="not without the labels"),
+]
+
+
+@pytest.mark.parametrize("given, volumes, expected", CHOICES)
+def test_choose_a_volume(given, volumes, expected):
+    found = persistentvolume.choose(given, volumes)
+    assert (found and found["metadata"]["name"]) == expected
+
+
+PHASES = [
+    pytest.param(volume("v", "1Gi"), None, "Available", id="free"),
+    pytest.param(volume("v", "1Gi", ref=MINE), None, "Available", id="reserved"),
+    pytest.param(volume("v", "1Gi", ref={**MINE, "uid": "uid-c"}), claim(), "Bound", id="bound"),
+    pytest.param(volume("v", "1Gi", ref={**MINE, "uid": "old"}), claim(), "Released", id="its claim was another one"),
+    pytest.param(
+        volume("v", "1Gi", ref=OTHER, persistentVolumeReclaimPolicy="Delete"), None, "Failed", id="nobody can delete it"
+    ),
+]
+
+
+@pytest.mark.parametrize("given, bound, expected", PHASES)
+def test_volume_phase(given, bound, expected):
+    assert persistentvolume.volume_phase(given, bound)[0] == expected
+
+
+def test_which_pods_hold_claims():
+    volumes = [
+        {"name": "a", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "e", "ephemeral": {}},
+        {"name": "x"},
+    ]
+    given = pod("p", spec={"volumes": [*volumes[:1], {"name": "e", "ephemeral": {"volumeClaimTemplate": {}}}]})
+    assert volumeprotection.claims_of(given) == ["default/c", "default/p-e"]
+    assert volumeprotection.uses(given)
+    assert not volumeprotection.uses(pod("p", node=""))
+    assert not volumeprotection.uses(pod("p", phase="Succeeded"))
+
+
+MIRRORED = [
+    pytest.param({}, {"selector": None}, True, id="a service without a selector"),
+    pytest.param({}, {}, False, id="one with a selector has slices of its own"),
+    pytest.param(
+        {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}, {"selector": None}, False, id="skipped"
+    ),
+]
+
+
+@pytest.mark.parametrize("metadata, spec, expected", MIRRORED)
+def test_what_is_mirrored(metadata, spec, expected):
+    assert mirroring.is_mirrored({"metadata": meta("web", **metadata)}, service(**spec)) is expected
+
+
+def test_mirrored_endpoints():
+    given = {
+        "metadata": meta("web"),
+        "subsets": [
+            {
+                "addresses": [{"ip": "1.2.3.4", "hostname": "h"}, {"ip": "fd00::1"}, {"ip": "nonsense"}],
+                "notReadyAddresses": [{"ip": "1.2.3.5"}],
+                "ports": [{"port": 80}],
+            }
+        ],
+    }
+    found = mirroring.desired(given)
+    assert [(e["addresses"], e["conditions"]["ready"]) for _, e in found["IPv4"]] == [
+        (["1.2.3.4"], True),
+        (["1.2.3.5"], False),
+    ]
+    assert [e["addresses"] for _, e in found["IPv6"]] == [["fd00::1"]]
+    assert found["IPv4"][0][0] == [{"name": "", "port": 80, "protocol": "TCP"}]
+
+
+def test_aggregated_roles():
+    def role(name, rules, **labels):
+        return {"metadata": meta(name, "", labels=labels), "rules": rules}
+
+    view = {
+        "metadata": meta("view", ""),
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "view"}}]},
+    }
+    roles = [
+        role("b", [{"verbs": ["get"]}, {"verbs": ["list"]}], to="view"),
+        role("a", [{"verbs": ["get"]}], to="view"),
+    ]
+    assert clusterroleaggregation.aggregated(view, [*roles, role("c", [{"verbs": ["x"]}])]) == [
+        {"verbs": ["get"]},
+        {"verbs": ["list"]},
+    ]
