@@ -38,6 +38,8 @@ def _wrong_form(how: Accepted) -> StatusError:
 def _formed(call: Call, how: Accepted, obj: Obj, *, headers: bool = True) -> Obj:
     version = f"meta.k8s.io/{how.form_version}"
     if how.form == "Table":
+        if "get" not in call.served.resource.verbs and not call.info.subresource:
+            raise not_acceptable("the server was unable to respond with a content type that the client supports")
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return printers.table(
             _printer(call, obj),

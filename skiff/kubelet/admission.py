@@ -23,6 +23,8 @@ _OUT_OF = {
     "pods": "OutOfpods",
 }
 
+_ANY = "0.0.0.0"
+
 
 def admit(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
     """others: the pods that the node has taken already (terminal ones do not count)."""
@@ -37,9 +39,8 @@ def admit(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
     if rejection is None and not matches_node(pod, node):
         text = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
         rejection = Rejection("NodeAffinity", text)
-    if rejection is None and host_ports(pod) & {
-        p for o in others if not is_terminal(o.get("status")) for p in host_ports(o)
-    }:
+    taken = {p for o in others if not is_terminal(o.get("status")) for p in host_ports(o)}
+    if rejection is None and any(_collide(a, b) for a in host_ports(pod) for b in taken):
         text = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         rejection = Rejection("NodePorts", text)
     if rejection is None and not is_static(pod):
@@ -47,10 +48,14 @@ def admit(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
     return rejection
 
 
-def host_ports(pod: Obj) -> set[tuple[str, int]]:
-    """(protocol, port) that the pod takes on the node, whatever the address."""
-    specs = [*containers(pod), *init_containers(pod)]
-    return {(p.get("protocol", "TCP"), p["hostPort"]) for c in specs for p in c.get("ports") or [] if p.get("hostPort")}
+def host_ports(pod: Obj) -> set[tuple[str, int, str]]:
+    """(protocol, port, address) that the pod takes on the node; 0.0.0.0 for all addresses."""
+    ports = [p for c in (*containers(pod), *init_containers(pod)) for p in c.get("ports") or [] if p.get("hostPort")]
+    return {(p.get("protocol", "TCP"), p["hostPort"], p.get("hostIP") or _ANY) for p in ports}
+
+
+def _collide(a: tuple[str, int, str], b: tuple[str, int, str]) -> bool:
+    return a[:2] == b[:2] and (a[2] == b[2] or _ANY in (a[2], b[2]))
 
 
 def _resources(pod: Obj, node: Obj, others: Sequence[Obj]) -> Rejection | None:
