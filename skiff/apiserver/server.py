@@ -105,6 +105,7 @@ class APIServer:
         info = requestinfo.parse(request.method, request.path)
         metrics = self.metrics
         reads = request.method in ("GET", "HEAD")
+        caused_by = env.cause.get()
         if reads:
             metrics.reading += 1
         else:
@@ -119,6 +120,7 @@ class APIServer:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
             response = error_response(internal("the server has encountered an unexpected error"), request)
         finally:
+            env.cause.set(caused_by)  # a cause ends with its request, whoever shares our context
             if reads:
                 metrics.reading -= 1
             else:

@@ -24,7 +24,6 @@ class _Loader(_BASE):
                 raise yaml.YAMLError("document contains excessive aliasing")
         return super().compose_node(parent, index)
 
-
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:

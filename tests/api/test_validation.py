@@ -58,7 +58,9 @@ SOUND: dict[str, Obj] = {
             "group": "a.b",
             "scope": "Namespaced",
             "names": {"plural": "foos", "kind": "Foo"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+            ],
         },
     },
 }

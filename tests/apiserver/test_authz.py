@@ -110,6 +110,16 @@ def test_rbac_follows_changes():
     assert not may("get")
 
 
+def test_rbac_never_takes_one_name_for_another():
+    lookup = rbac_world()
+    rbac = RBAC(lookup)
+    named = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["x"]}
+    lookup.put(ROLES, {"metadata": {"name": "writer", "namespace": "a"}, "rules": [named]})
+    lookup.put(ROLEBINDINGS, binding("w", "writer", {"kind": "User", "name": "dora"}, kind="Role", namespace="a"))
+    answers = [decide(rbac, UserInfo("dora"), "get", "pods", namespace="a", name=n).allowed for n in ("x", "y", "x")]
+    assert answers == [True, False, True]
+
+
 words = st.sampled_from(["a", "b", "c"])
 rule_lists = st.lists(
     st.builds(

@@ -1,8 +1,11 @@
 """Requests and what they are answered with: statuses, reasons and words of the ordinary and of the hostile."""
 
+import orjson
 import pytest
 
+from skiff import env
 from skiff.testing.builders import configmap, deployment, namespace, pod
+from skiff.wire.messages import Request, UserInfo
 
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -394,3 +397,26 @@ def test_a_write_carries_its_cause(api, headers, length):
         return page.records[0].cause
 
     assert len(api(scenario)) == length
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        pytest.param(None, id="from a connection"),
+        pytest.param(UserInfo("someone"), id="from the in-process transport"),
+    ],
+)
+def test_a_cause_ends_with_its_request(api, user):
+    async def scenario(call):
+        for name, headers in (("a", {"skiff-cause": "because"}), ("b", {})):
+            body = orjson.dumps(configmap(name))
+            headers = {"content-type": "application/json", **headers}
+            answer = await call.server.handler(Request("POST", CM, headers=headers, body=body, user=user))
+            assert answer.status == 201
+            assert env.cause.get() == ""
+        page = await call.server.registry.store.range("/registry/core/configmaps/")
+        return [record.cause for record in page.records]
+
+    first, second = api(scenario)
+    assert first == "because"
+    assert len(second) == 36

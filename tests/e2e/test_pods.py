@@ -80,7 +80,7 @@ def objects(scratch: Path) -> list[Obj]:
         ),
         pod(
             "live-tcp",
-            f"timeout 3 nc -lk -p 9000 -e true & sleep 0.3; {FOREVER}",
+            f"timeout 3 nc -ll -p 9000 -e true & sleep 0.3; {FOREVER}",
             livenessProbe={"tcpSocket": {"port": 9000}, **EVERY_SECOND, "initialDelaySeconds": 1},
         ),
         pod(

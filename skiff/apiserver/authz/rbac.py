@@ -43,12 +43,28 @@ class RBAC:
         # namespace of the binding ("" = ClusterRoleBinding) → subject → binding name → grant
         self._grants: dict[str, dict[SubjectKey, dict[str, Grant]]] = {}
         self._remembered: dict[tuple[str, tuple[str, ...], str], tuple[Grant, ...]] = {}
+        self._allowed: dict[tuple[object, ...], Decision] = {}
         for gvr in (ROLES, CLUSTERROLES):
             lookup.subscribe(gvr, self._role_changed)
         for gvr in (ROLEBINDINGS, CLUSTERROLEBINDINGS):
             lookup.subscribe(gvr, self._binding_changed)
 
     async def authorize(self, attrs: Attributes) -> Decision:
+        """What is allowed whatever the object's name is remembered until a role or a binding changes."""
+        a, user = attrs, attrs.user
+        key = (user.name, user.groups, a.verb, a.group, a.resource, a.subresource, a.namespace)
+        known = self._allowed.get(key)
+        if known is not None:
+            return known
+        decision, is_general = self._decide(attrs)
+        if is_general:
+            if len(self._allowed) >= REMEMBERED:
+                self._allowed.clear()
+            self._allowed[key] = decision
+        return decision
+
+    def _decide(self, attrs: Attributes) -> tuple[Decision, bool]:
+        """The decision, and whether it allows the same to every object of the resource."""
         errors: list[str] = []
         for grant in self.grants(attrs.user, attrs.namespace):
             rules = self._roles.get(grant.role)
@@ -57,13 +73,13 @@ class RBAC:
                 continue
             for rule in rules:
                 if rule.allows(attrs):
-                    return Decision("allow", f"RBAC: allowed by {grant.source}", "RBAC", grant.source)
+                    allowed = Decision("allow", f"RBAC: allowed by {grant.source}", "RBAC", grant.source)
+                    return allowed, bool(attrs.resource) and not rule.names
         if not errors:
-            return _NO_RULE
+            return _NO_RULE, False
         distinct = list(dict.fromkeys(errors))
-        return Decision(
-            "none", f"RBAC: {distinct[0] if len(distinct) == 1 else '[' + ', '.join(distinct) + ']'}", "RBAC"
-        )
+        why = distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
+        return Decision("none", f"RBAC: {why}", "RBAC"), False
 
     def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], list[str]]:
         """All rules that the user has in a namespace ("" = cluster-wide ones only), and the roles that are missing."""
@@ -98,6 +114,7 @@ class RBAC:
         return found
 
     def _role_changed(self, old: Obj | None, new: Obj | None) -> None:
+        self._allowed.clear()
         meta = (new or old or {})["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         if new is None:
@@ -107,6 +124,7 @@ class RBAC:
 
     def _binding_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._remembered.clear()
+        self._allowed.clear()
         if old is not None:
             scope = self._grants.get(old["metadata"].get("namespace", ""), {})
             for subject, _ in subject_grants(old):
