@@ -104,7 +104,8 @@ class WorkQueue:
         self._base = base_delay_s
         self._max = max_delay_s
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # kept here: a loop may return a handle that does not know its time
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -168,11 +169,12 @@ class WorkQueue:
     def _arm(self) -> None:
         """One timer, for the earliest delayed key."""
         due = self._keys.next_due()
-        if due is None or (self._timer and not self._timer.cancelled() and self._timer.when() <= due):
+        if due is None or (self._timer and self._timer_due <= due):
             return
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(due, self._fire)
+        self._timer_due = due
 
     def _fire(self) -> None:
         self._timer = None

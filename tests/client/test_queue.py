@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from skiff import env
 from skiff.client.queue import KeyQueue, WorkQueue, backoff_seconds
@@ -100,6 +101,18 @@ async def test_delayed_add_arrives_on_time():
     assert loop.time() == pytest.approx(2)
     assert (await queue.get())[0] == "late"
     assert loop.time() == pytest.approx(10)
+
+
+def test_delays_already_over_on_uvloop():
+    """uvloop answers `call_at` of a moment that has passed with a handle that knows no time."""
+
+    async def add_two() -> set[str]:
+        queue = WorkQueue()
+        queue.add_after("a", 1e-9)
+        queue.add_after("b", 1e-10)
+        return {(await queue.get())[0], (await queue.get())[0]}
+
+    assert uvloop.run(asyncio.wait_for(add_two(), 5)) == {"a", "b"}
 
 
 @pytest.mark.virtual
