@@ -62,8 +62,9 @@ def fixed_rules(family: Family, *, masquerade_all: bool = False) -> dict[str, li
         "firewall": [f"{service} vmap @firewall-ips"],
         "no-endpoints": [f"{service} vmap @no-endpoint-services"],
         "no-endpoints-here": ["fib daddr type local meta l4proto . th dport vmap @no-endpoint-nodeports"],
-        "unknown-ports": [f"{ip} daddr @cluster-ips reject"],
-        "refuse": ["reject"],
+        "unknown-ports": [f"{ip} daddr @cluster-ips goto refuse"],
+        # A reset is never rate limited, as the kernel's ICMP errors are: each client is refused at once.
+        "refuse": ["meta l4proto tcp reject with tcp reset", "reject"],
     }
 
 

@@ -286,7 +286,7 @@ MATCHES = [
     ),
     (re.compile(r"numgen random mod (\d+) vmap \{ ([^}]*) \}"), lambda t, count, items: t.choose(count, items)),
     (re.compile(r"update @(\S+) \{ (ip6? saddr) \}"), lambda t, name, words: t.update(name, words)),
-    (re.compile(r"((?:goto|jump) \S+|drop|reject|return)"), lambda t, verdict: verdict),
+    (re.compile(r"((?:goto|jump) \S+|drop|reject|return)(?: with tcp reset)?"), lambda t, verdict: verdict),
 ]
 
 
