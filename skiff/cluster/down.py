@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from skiff.kubelet.runtime import Runtime
 
 REMOVAL_SECONDS = 60.0
+NETWORK_SECONDS = 5.0
 SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd", "/run/netns")
 """Made by containerd and CNI outside the state directory; removed when empty, for they may be another's too."""
 
@@ -37,6 +39,7 @@ def down(layout: Layout, *, purge: bool, quiet: bool = False) -> None:
         stop_processes(layout)
         remove_pods(layout)
         stop_containerd(layout)
+        remove_lost_networks(layout)
         remove_network(layout, settings)
         remove_cgroups(settings.cgroup_root)
     if purge:
@@ -81,6 +84,7 @@ async def _remove_sandboxes(layout: Layout) -> None:
         async with asyncio.timeout(REMOVAL_SECONDS):
             while not await _remove_once(runtime, refusals):  # noqa: ASYNC110 - nothing tells when containerd is done
                 await asyncio.sleep(0.05)
+        await _wait_for_networks(layout)
     except TimeoutError as err:
         why = next(iter(refusals.values()), "containerd does not answer")
         raise Problem("a pod could not be removed", why, "skiff down again", str(layout.logs)) from err
@@ -110,6 +114,35 @@ async def _remove_once(runtime: "Runtime", refusals: dict[str, str]) -> bool:
         return False
     await asyncio.gather(*(remove(s.id) for s in sandboxes))
     return not refusals
+
+
+async def _wait_for_networks(layout: Layout) -> None:
+    """A sandbox that was being made when the node agent stopped is in no list; containerd takes back its network by and
+    by, and must not be stopped before."""
+    deadline = time.monotonic() + NETWORK_SECONDS
+    while addresses(layout) and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells when containerd is done
+        await asyncio.sleep(0.05)
+
+
+def addresses(layout: Layout) -> dict[str, str]:
+    """The pods' addresses in use, as the CNI plugin host-local keeps them: address → sandbox id."""
+    files = (layout.root / "cni" / "ipam").glob("*/*.*.*.*")
+    return {f.name: f.read_text().split()[0] for f in files if not f.name.startswith("last_reserved")}
+
+
+def remove_lost_networks(layout: Layout) -> None:
+    """What a containerd that was killed in the middle has left: the network namespace of a pod, and CNI's notes on it."""
+    for address, sandbox in addresses(layout).items():
+        for namespace in Path("/run/netns").glob("cni-*"):
+            shown = subprocess.run(
+                ["nsenter", f"--net={namespace}", "ip", "-o", "-4", "address", "show", "dev", "eth0"],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if f" {address}/" in shown.stdout:
+                subprocess.run(["umount", namespace], check=False, capture_output=True)
+                namespace.unlink(missing_ok=True)
+        for note in Path("/var/lib/cni/results").glob(f"*-{sandbox}-*"):
+            note.unlink(missing_ok=True)
 
 
 def stop_containerd(layout: Layout) -> None:

@@ -47,9 +47,11 @@ def files() -> set[str]:
 
 
 def in_use(path: str) -> bool:
-    """Whether somebody lives behind a socket or in a network namespace: another cluster, since all of ours is gone."""
+    """Whether a network namespace, CNI's note on a pod or a socket serves another cluster, since all of ours is gone."""
     if "/netns/" in path:
-        return os.stat(path).st_ino in {namespace(p) for p in Path("/proc").glob("[0-9]*/ns/net")}
+        return namespace(Path(path)) in {namespace(p) for p in Path("/proc").glob("[0-9]*/ns/net")}
+    if "/cni/results/" in path:
+        return any(p.read_text().split()[0] in path for p in Path("/var/lib").glob("skiff*/cni/ipam/*/*.*.*.*"))
     with socket.socket(socket.AF_UNIX) as s:
         try:
             s.connect(path)
