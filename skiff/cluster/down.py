@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,8 +126,11 @@ async def _wait_for_networks(layout: Layout) -> None:
 
 def addresses(layout: Layout) -> dict[str, str]:
     """The pods' addresses in use, as the CNI plugin host-local keeps them: address → sandbox id."""
-    files = (layout.root / "cni" / "ipam").glob("*/*.*.*.*")
-    return {f.name: f.read_text().split()[0] for f in files if not f.name.startswith("last_reserved")}
+    found = {}
+    for file in (layout.root / "cni" / "ipam").glob("*/*.*.*.*"):
+        with suppress(OSError, IndexError):  # it is given back, or just being written
+            found[file.name] = file.read_text().split()[0]
+    return found
 
 
 def remove_lost_networks(layout: Layout) -> None:
