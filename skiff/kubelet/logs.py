@@ -5,9 +5,12 @@ api.proto names the tags.
 """
 
 import asyncio
+import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 BLOCK = 64 << 10
 LINE_LIMIT = 1 << 20
@@ -48,7 +51,12 @@ def parse(raw: bytes) -> Line | None:
 
 def plain(data: bytes) -> bytes:
     """The text of whole log lines; a torn first line is left out."""
-    return b"".join(line.text for line in map(parse, data.splitlines(keepends=True)) if line is not None)
+    return b"".join(line.text for line in map(parse, _lines(data)) if line is not None)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Split behind line feeds only: a carriage return is text."""
+    return [part for part in re.split(rb"(?<=\n)", data) if part]
 
 
 class Selector:
@@ -67,7 +75,7 @@ class Selector:
             return b""
         if (o.since and _before(line.time, o.since)) or (o.stream and line.stream != o.stream):
             return b""
-        out = line.time + b" " + line.text if o.timestamps and self._fresh else line.text
+        out = _stamp(line.time) + b" " + line.text if o.timestamps and self._fresh else line.text
         self._fresh = out.endswith(b"\n")
         if self._left >= 0:
             out = out[: self._left]
@@ -76,14 +84,33 @@ class Selector:
         return out
 
 
+_STAMP = re.compile(rb"(.{19})(?:\.(\d+))?(.*)", re.DOTALL)
+
+
+def _parts(time: bytes) -> tuple[bytes, bytes, bytes]:
+    """(up to the second, nine digits of its fraction, zone). The runtime leaves out a fraction's last zeros."""
+    match = _STAMP.fullmatch(time)
+    return (match[1], (match[2] or b"").ljust(9, b"0"), match[3]) if match else (time, b"", b"")
+
+
+def _stamp(time: bytes) -> bytes:
+    """As it is shown: always with nine digits."""
+    second, fraction, zone = _parts(time)
+    return second + b"." + fraction + zone if fraction else time
+
+
 def _before(time: bytes, since: bytes) -> bool:
-    """Both in UTC with Z: compared as text once the fractions are equally long."""
-    return _padded(time) < _padded(since)
+    """`since` is in UTC; the runtime writes the machine's own zone."""
+    return _in_utc(time) < _in_utc(since)
 
 
-def _padded(time: bytes) -> bytes:
-    whole, _, fraction = time.rstrip(b"Z").partition(b".")
-    return whole + b"." + fraction.ljust(9, b"0")
+def _in_utc(time: bytes) -> bytes:
+    second, fraction, zone = _parts(time)
+    if zone not in (b"", b"Z"):
+        with contextlib.suppress(ValueError):
+            moment = datetime.fromisoformat((second + zone).decode("ascii", "replace")).astimezone(UTC)
+            second = moment.strftime("%Y-%m-%dT%H:%M:%S").encode()
+    return second + b"." + fraction
 
 
 def tail_offset(path: str, lines: int) -> int:
@@ -122,7 +149,7 @@ class _Follower:
         whole, _, self._rest = data.rpartition(b"\n")
         if len(self._rest) > LINE_LIMIT:
             whole, self._rest = data, b""
-        return whole.splitlines(keepends=True) if whole else []
+        return _lines(whole)
 
     def rotated(self) -> bool:
         """Moves on to a new file at the path, if there is one."""

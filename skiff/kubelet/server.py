@@ -4,7 +4,6 @@ Sessions are not interpreted: after the checks the runtime is asked for a stream
 joined, whatever protocol (SPDY, WebSocket) the two ends speak.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from skiff.kubelet.pods import find_container, micro_timestamp, parse_time
 from skiff.kubelet.runtime import Container, RuntimeFailure
 from skiff.kubelet.stats import Stats
 from skiff.wire.messages import Handler, Request, Response, Stream
+from skiff.wire.relay import relay
 
 TEXT = {"content-type": "text/plain; charset=utf-8"}
 JSON = {"content-type": "application/json"}
@@ -321,27 +321,8 @@ async def join(request: Request, url: str) -> Response:
 
     async def run(client: Stream) -> None:
         try:
-            await _copy_both(client, stream)
+            await relay(client, stream)
         finally:
-            await stream.close()
             await transport.close()
 
     return Response(101, response.headers, upgrade=run)
-
-
-async def _copy_both(a: Stream, b: Stream) -> None:
-    """Until both directions have ended, or one connection is lost."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy(a, b), name="to the runtime")
-            tasks.create_task(_copy(b, a), name="from the runtime")
-    except* ConnectionError:
-        pass  # one side is gone: the session is over
-
-
-async def _copy(source: Stream, target: Stream) -> None:
-    while data := await source.read():
-        await target.write(data)
-    await target.write_eof()
-    if target is not source:
-        await asyncio.sleep(0)

@@ -29,6 +29,7 @@ from skiff.wire.spdyframes import (
 BUFFERED = 1 << 20
 PIECE = 1 << 16
 MAX_STREAMS = 1000
+GOODBYE_S = 0.2
 
 
 class SpdyStream:
@@ -169,7 +170,10 @@ class Session:
         return stream
 
     async def close(self) -> None:
-        await self._say_goodbye(0)
+        """Says goodbye, unless the peer has stopped reading, and closes the connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._say_goodbye(0)
         await self._connection.close()
 
     async def _on_frame(self, frame: Frame) -> None:

@@ -33,6 +33,22 @@ OPTIONS = [
 ]
 
 
+ODD = [
+    pytest.param(LogOptions(), b"50%\r100%\r\nend\n", id="a carriage return is text"),
+    pytest.param(LogOptions(timestamps=True, tail=1), b"2026-01-01T02:00:02.500000000+02:00 end\n", id="nine digits"),
+    pytest.param(LogOptions(since=b"2026-01-01T00:00:02Z"), b"end\n", id="a time in another zone"),
+    pytest.param(LogOptions(since=b"2026-01-01T00:00:03Z"), b"", id="a later time than any"),
+]
+
+
+@pytest.mark.parametrize("options, expected", ODD)
+def test_odd_lines(tmp_path: Path, options: LogOptions, expected: bytes) -> None:
+    path = tmp_path / "0.log"
+    stamp = b"2026-01-01T02:00:0%s+02:00 stdout F %s\n"
+    path.write_bytes(stamp % (b"1", b"50%\r100%\r") + stamp % (b"2.5", b"end"))
+    assert asyncio.run(collect(path, options)) == expected
+
+
 async def collect(path: Path, options: LogOptions) -> bytes:
     return b"".join([chunk async for chunk in read(str(path), options, lambda: False)])
 
