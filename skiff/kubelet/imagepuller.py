@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -96,7 +97,7 @@ def credentials_for(image: str, secrets: Sequence[Obj]) -> list[Credentials]:
             )
             wild = "*" in host and re.fullmatch(re.escape(host).replace(r"\*", "[^.]*"), registry) is not None
             if (matches or wild) and (not prefix or path == prefix or path.startswith(prefix + "/")):
-                found.append((len(prefix), _credentials(server, entry)))
+                found.append((len(prefix), _credentials(entry)))
     return [c for _, c in sorted(found, key=lambda pair: -pair[0])]
 
 
@@ -117,16 +118,12 @@ def _auths(secret: Obj) -> dict[str, Obj]:
     return {k: v for k, v in auths.items() if isinstance(v, dict)} if isinstance(auths, dict) else {}
 
 
-def _credentials(server: str, entry: Obj) -> Credentials:
+def _credentials(entry: Obj) -> Credentials:
     user, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
-        try:
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError, TypeError, ValueError):
             user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
-            return Credentials(user, password, server=server)
-    return Credentials(
-        user, password, str(entry.get("identitytoken") or ""), str(entry.get("registrytoken") or ""), server
-    )
+    return Credentials(user, password, str(entry.get("identitytoken") or ""), str(entry.get("registrytoken") or ""))
 
 
 class ImagePuller:

@@ -206,7 +206,6 @@ class Credentials:
     password: str = ""
     identity_token: str = ""
     registry_token: str = ""
-    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)

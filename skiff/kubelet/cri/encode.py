@@ -150,7 +150,6 @@ def auth(c: Credentials) -> Value:
     return {
         "username": c.username,
         "password": c.password,
-        "server_address": c.server,
         "identity_token": c.identity_token,
         "registry_token": c.registry_token,
     }
