@@ -65,7 +65,7 @@ async def _demo(layout: Layout, node_ip: str) -> None:
             await deploy(client)
             await settled(client)
         port = (await client.get(SERVICES, "web", NAMESPACE))["spec"]["ports"][0]["nodePort"]
-        console.print(f"[bold]$ curl http://{node_ip}:{port}[/]\n{(await fetch(node_ip, port)).strip()}")
+        console.print(f"[bold]$ curl http://{node_ip}:{port}[/]\n{await page(node_ip, port)}")
         with step("Killing a pod", "A killed pod was replaced"):
             await kill_one(client)
             await settled(client)
@@ -74,7 +74,7 @@ async def _demo(layout: Layout, node_ip: str) -> None:
                 await roll(client)
                 await settled(client)
         console.print(f"  {visits.good} requests answered during the update, {visits.failed} failed")
-        console.print(f"[bold]$ curl http://{node_ip}:{port}[/]\n{(await fetch(node_ip, port)).strip()}")
+        console.print(f"[bold]$ curl http://{node_ip}:{port}[/]\n{await page(node_ip, port)}")
     finally:
         await client.transport.close()
     if visits.failed:
@@ -177,6 +177,15 @@ async def visitors(host: str, port: int, count: int = 4) -> AsyncIterator[Visits
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def page(host: str, port: int) -> str:
+    try:
+        async with asyncio.timeout(5):
+            return (await fetch(host, port)).strip()
+    except (OSError, TimeoutError, ValueError) as err:
+        why = str(err) or "no answer in time"
+        raise Problem(f"the demo does not answer on {host}:{port}", why, "skiff status, then skiff up --demo") from err
 
 
 async def fetch(host: str, port: int) -> str:
