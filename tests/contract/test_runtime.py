@@ -31,7 +31,7 @@ from skiff.testing import run
 IMAGE = "docker.io/library/contract:1"
 SOON = 20.0
 COMMANDS = {
-    "forever": "trap 'exit 0' TERM; sleep 1000 & wait",
+    "forever": "trap 'exit 0' TERM; touch /ready; sleep 1000 & wait",
     "ends with 3": "sleep 0.3; exit 3",
     "ignores the signal": "trap '' TERM; while true; do sleep 1; done",
 }
@@ -213,6 +213,8 @@ def test_the_life_of_a_container(contract: Perform) -> None:
         assert found.started >= found.created > 0
         listed = await s.runtime.list_containers(sandbox.uid)
         assert [(c.id, c.sandbox_id, c.state) for c in listed] == [(id, sandbox_id, "running")]
+        while (await s.runtime.exec_sync(id, ["test", "-e", "/ready"], 10)).exit_code:
+            pass  # a shell that has not set its trap yet would not heed the signal
         await s.runtime.stop_container(id, 10)
         ended = await s.runtime.container_status(id)
         assert (ended.state, ended.exit_code, ended.reason) == ("exited", 0, "Completed")
