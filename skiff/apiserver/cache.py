@@ -28,6 +28,9 @@ RING_SECONDS = 75.0
 """A full ring grows while its oldest change is younger than this, so that a watch can resume after a short absence
 (upstream: eventFreshDuration)."""
 
+WARM = 32
+"""So many of the last changes stay encoded: every watcher of then has its bytes, few come back for older ones."""
+
 _RV = b'"resourceVersion":"'
 _NO_LABELS: Mapping[str, str] = {}
 
@@ -279,6 +282,8 @@ class WatchCache:
     def _remember(self, change: Change) -> None:
         ring = self._ring
         ring.append(change)
+        if len(ring) > WARM:
+            ring[-WARM - 1].wires.clear()
         if len(ring) > self._ring_size:
             if self._ring_size < RING_MAX and change.at - ring[0].at < RING_SECONDS:
                 self._ring_size *= 2

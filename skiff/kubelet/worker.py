@@ -61,6 +61,11 @@ def retry_seconds(failures: int) -> float:
     return float(min(0.5 * 2 ** min(failures, 10), 10.0))
 
 
+def _leaves(error: BaseException) -> list[BaseException]:
+    """What went wrong, without the groups around it."""
+    return [x for e in error.exceptions for x in _leaves(e)] if isinstance(error, BaseExceptionGroup) else [error]
+
+
 @dataclass(frozen=True, slots=True)
 class Termination:
     """Why and how a pod ends. grace_s None: what the pod says. override: its phase becomes Failed with that reason."""
@@ -184,7 +189,7 @@ class PodWorker:
         except (RuntimeFailure, StatusError, ConnectionError, OSError, VolumeError, SandboxProblem) as e:
             log.warning("pod %s %s: %s", self._name, self.phase.value, e)
         except ExceptionGroup as e:
-            log.warning("pod %s %s: %s", self._name, self.phase.value, "; ".join(str(x) for x in e.exceptions))
+            log.warning("pod %s %s: %s", self._name, self.phase.value, "; ".join(map(str, _leaves(e))))
         except Exception:
             log.exception("pod %s: %s failed", self._name, self.phase.value)  # our bug; the pod is tried again
         self._retries += 1
