@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from skiff.api import names
 from skiff.api.resources import Resource
+from skiff.api.resources import address_checks as addresses
 from skiff.api.resources import networking_checks as checks
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
@@ -55,7 +55,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "ipaddresses",
         "IPAddress",
-        name_rule=names.is_path_segment,
+        validate=validator(addresses.check_ip_address),
+        validate_update=update_validator(addresses.check_ip_address_update),
+        name_rule=addresses.ip_name,
         namespaced=False,
         short_names=("ip",),
     ),
@@ -74,7 +76,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "servicecidrs",
         "ServiceCIDR",
-        validate=validator(checks.check_service_cidr),
+        validate=validator(addresses.check_service_cidr),
+        validate_update=update_validator(addresses.check_service_cidr_update),
         namespaced=False,
         subresources=(STATUS,),
         default=rules(struct("spec"), struct("status")),

@@ -201,14 +201,6 @@ def check_ingress_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     errors.immutable("spec.controller", get(new, "spec", "controller"), get(old, "spec", "controller"))
 
 
-def check_service_cidr(obj: Obj, errors: ErrorList) -> None:
-    cidrs = get(obj, "spec", "cidrs") or []
-    if not cidrs:
-        errors.required("spec.cidrs", "at least one CIDR required")
-    for i, cidr in enumerate(cidrs):
-        check_cidr(cidr, f"spec.cidrs[{i}]", errors)
-
-
 def check_endpoint_slice(obj: Obj, errors: ErrorList) -> None:
     kind = obj.get("addressType", "")
     if not kind:
