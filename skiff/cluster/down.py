@@ -186,9 +186,12 @@ def remove_cgroups(root: str) -> None:
 
 
 def remove_state(layout: Layout) -> None:
+    from skiff.network.host import release_namespaces
+
     for mount in _mounts_below(layout.root):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
     shutil.rmtree(layout.root)
+    release_namespaces()
     for shared in SHARED_DIRECTORIES:
         try:
             os.rmdir(shared)

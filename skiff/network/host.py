@@ -5,8 +5,10 @@ Switches that other programs may have come to rely on (IPv4 forwarding, netfilte
 
 import contextlib
 import logging
+import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -15,6 +17,8 @@ POD_BRIDGE = "skiff-cni0"
 TABLE = "skiff-network"
 PROTOCOL = "189"
 """Marks the routes that we made (rtm_protocol), so that no other route is ever removed."""
+NAMESPACES = Path("/run/netns")
+"""Where `ip netns` and containerd keep network namespaces, each a mount."""
 
 
 class NetworkError(Exception):
@@ -39,6 +43,28 @@ def setup_bridge(name: str, address: str, mtu: int = 0) -> None:
     # Lets 127.0.0.1:NODEPORT reach pods; what the other end could do with it, our nftables table drops.
     _sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
     _filter_bridged_packets()
+
+
+@contextlib.contextmanager
+def held_namespaces(directory: Path = NAMESPACES) -> Iterator[None]:
+    """The directory is a shared mount of its own, as the first `ip netns add` makes it, and stays one meanwhile. Made
+    that while pods run, it would mount their namespaces a second time, and containerd could not remove them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.path.ismount(directory) and not any(directory.iterdir()):
+        _run(["mount", "--bind", str(directory), str(directory)])
+        _run(["mount", "--make-rshared", str(directory)])
+    held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def release_namespaces(directory: Path = NAMESPACES) -> None:
+    """Takes that mount away when no namespace is left in it and nobody holds it."""
+    if os.path.ismount(directory) and not any(directory.iterdir()):
+        with contextlib.suppress(NetworkError):  # it is held
+            _run(["umount", str(directory)])
 
 
 def exists(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from skiff.client.informer import Informers
 from skiff.client.kubeconfig import transport_from_kubeconfig
 from skiff.client.rest import Client
+from skiff.network.host import held_namespaces
 from skiff.network.network import Network
 
 
@@ -37,8 +38,9 @@ async def run(args: argparse.Namespace) -> None:
         mtu=args.mtu,
     )
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(informers.run(), name="informers")
-            group.create_task(network.run(), name="network")
+        with held_namespaces():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(informers.run(), name="informers")
+                group.create_task(network.run(), name="network")
     finally:
         await client.close()

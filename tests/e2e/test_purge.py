@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from skiff.cluster.demo import IMAGE
+from skiff.kubelet.images import busybox_archive
+
 WATCHED = ("/run", "/var", "/etc", "/opt", "/srv", "/usr/lib/cni")
 HERE = """
 set -e
@@ -27,6 +30,23 @@ after=$(ip -o link; ip route; nft list ruleset)
 diff <(echo "$before") <(echo "$after")
 """
 
+BESIDE_OTHERS = """
+set -e
+ip link set lo up
+mount -t tmpfs tmpfs /run
+$SKIFF up --cgroup-root=/$NAME --node-name=node-1
+$SKIFF image load $IMAGE
+$SKIFF kubectl run first --image=skiff-demo:1 --command -- sleep 1000
+$SKIFF kubectl wait --for=condition=Ready --timeout=60s pod/first
+ip netns add others
+$SKIFF kubectl run second --image=skiff-demo:1 --command -- sleep 1000
+$SKIFF kubectl wait --for=condition=Ready --timeout=60s pod/second
+$SKIFF kubectl delete pod first --grace-period=1 --timeout=60s
+$SKIFF down --purge
+test "$(ls /run/netns)" = others
+ip netns delete others
+"""
+
 
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
@@ -34,6 +54,12 @@ def state_dir() -> Iterator[Path]:
     yield path
     if path.exists():
         subprocess.run([sys.executable, "-m", "skiff", "down", "--purge", f"--state-dir={path}"], check=False)
+
+
+def environment(state_dir: Path) -> dict[str, str]:
+    """For the shell scripts above."""
+    program = f"{sys.executable} -m skiff"
+    return {**os.environ, "SKIFF": program, "NAME": state_dir.name, "SKIFF_STATE_DIR": str(state_dir)}
 
 
 def files() -> set[str]:
@@ -47,7 +73,9 @@ def files() -> set[str]:
 
 
 def in_use(path: str) -> bool:
-    """Whether a network namespace, CNI's note on a pod or a socket serves another cluster, since all of ours is gone."""
+    """Whether a network namespace, their folder, CNI's note on a pod or a socket serves another cluster, since all of ours is gone."""
+    if path.endswith("/netns"):
+        return any(held == path for held in map(link, Path("/proc").glob("[0-9]*/fd/*")))
     if "/netns/" in path:
         return namespace(Path(path)) in {namespace(p) for p in Path("/proc").glob("[0-9]*/ns/net")}
     if "/cni/results/" in path:
@@ -58,6 +86,14 @@ def in_use(path: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def link(file: Path) -> str:
+    """What it leads to; empty when it is gone."""
+    try:
+        return str(file.readlink())
+    except OSError:
+        return ""
 
 
 def namespace(link: Path) -> int:
@@ -100,15 +136,8 @@ def processes_naming(text: str) -> list[str]:
 
 def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Path) -> None:
     before = files(), mounts(state_dir.name), cgroups(state_dir.name)
-    env = {
-        **os.environ,
-        "SKIFF": f"{sys.executable} -m skiff",
-        "NAME": state_dir.name,
-        "SKIFF_STATE_DIR": str(state_dir),
-    }
-    done = subprocess.run(
-        ["unshare", "--net", "bash", "-c", HERE], env=env, capture_output=True, text=True, timeout=240
-    )
+    command = ["unshare", "--net", "bash", "-c", HERE]
+    done = subprocess.run(command, env=environment(state_dir), capture_output=True, text=True, timeout=240)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert said.count("3 pods are ready") == 2, said
@@ -118,3 +147,13 @@ def test_a_purged_cluster_leaves_nothing_behind(own_network: None, state_dir: Pa
     after = files(), mounts(state_dir.name), cgroups(state_dir.name)
     left = [sorted(p for p in now - then if not in_use(p)) for now, then in zip(after, before, strict=True)]
     assert left == [[], [], []], json.dumps(left, indent=1)
+
+
+def test_pods_come_and_go_beside_network_namespaces_of_others(
+    own_network: None, state_dir: Path, tmp_path: Path
+) -> None:
+    busybox_archive(tmp_path / "image.tar", IMAGE)
+    env = {**environment(state_dir), "IMAGE": str(tmp_path / "image.tar")}
+    command = ["unshare", "--net", "--mount", "bash", "-c", BESIDE_OTHERS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
