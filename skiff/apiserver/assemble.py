@@ -8,12 +8,14 @@ await server.start()
 from collections.abc import Sequence
 
 from skiff.api.gvr import (
+    IPADDRESSES,
     LIMITRANGES,
     NAMESPACES,
     PRIORITYCLASSES,
     RESOURCEQUOTAS,
     RUNTIMECLASSES,
     SERVICEACCOUNTS,
+    SERVICECIDRS,
     STORAGECLASSES,
 )
 from skiff.api.types import GVR
@@ -22,6 +24,7 @@ from skiff.apiserver.admission.builtin import plugins
 from skiff.apiserver.allocators import ServiceAllocators
 from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.server import APIServer
+from skiff.apiserver.serviceips import ServiceIPs
 from skiff.client.inprocess import InProcess
 from skiff.client.rest import Client
 from skiff.wire.messages import UserInfo
@@ -38,6 +41,8 @@ READ_BY_PLUGINS = (
     STORAGECLASSES,
     RUNTIMECLASSES,
     INGRESSCLASSES,
+    SERVICECIDRS,
+    IPADDRESSES,
 )
 """What plugins look up without waiting; these caches are filled before the first request."""
 
@@ -62,11 +67,13 @@ def admit(
     guard = None
     if escalation and server.identity.rbac is not None:
         guard = Escalation(server.identity.rbac, server.authorization)
+    allocators = ServiceAllocators(registry.lookup, service_cidrs=service_cidrs, node_ports=node_ports)
+    server.service_ips = ServiceIPs(registry, allocators, client_of(server))
     server.admission = Chain(
         plugins(
             registry.lookup,
             client=client_of(server),
-            allocators=ServiceAllocators(registry.lookup, service_cidrs=service_cidrs, node_ports=node_ports),
+            allocators=allocators,
             escalation=guard,
             enable=enable,
             disable=disable,

@@ -1,5 +1,5 @@
-"""What a cluster has from its first moment: system namespaces, priority classes, and the `kubernetes` service with its
-endpoints, so that pods reach the API.
+"""What a cluster has from its first moment: system namespaces, priority classes, the default ServiceCIDR, and the
+`kubernetes` service with its endpoints, so that pods reach the API.
 
 All of it is brought back when it is deleted or changed: `Bootstrap.run` waits for changes of these few objects and
 makes sure again. It works through a Client like everybody else. Source: upstream pkg/controlplane.
@@ -12,8 +12,19 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from skiff import env
 from skiff.api.errors import StatusError, is_already_exists, is_conflict, is_not_found
-from skiff.api.gvr import CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, NAMESPACES, PRIORITYCLASSES, SERVICES
+from skiff.api.gvr import (
+    CONFIGMAPS,
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    NAMESPACES,
+    PRIORITYCLASSES,
+    SERVICECIDRS,
+    SERVICES,
+)
+from skiff.api.meta import get_condition
+from skiff.api.times import format_time
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.lookup import Lookup
 from skiff.client.rest import Client
@@ -23,6 +34,7 @@ log = logging.getLogger(__name__)
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NAME = "kubernetes"
 EXTENSION_AUTH = "extension-apiserver-authentication"
+CIDR_MANAGER = "kubernetes-service-cidr-controller"
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 PRIORITIES = (
     (
@@ -43,11 +55,13 @@ RETRY_S = 1.0
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where the API is reached. service_ip: the first address of the service range; "" makes no service.
-    advertise: the server's own address, port: its secure port."""
+    advertise: the server's own address, port: its secure port. service_cidrs: the ranges of cluster IPs;
+    none makes no ServiceCIDR."""
 
     service_ip: str
     advertise: str
     port: int
+    service_cidrs: tuple[str, ...] = ()
 
 
 def advertised(wanted: str, bound: Sequence[str]) -> str:
@@ -136,6 +150,28 @@ def endpoint_slice(addresses: Addresses) -> Obj:
     }
 
 
+def service_cidr(addresses: Addresses) -> Obj:
+    return {
+        "apiVersion": SERVICECIDRS.api_version,
+        "kind": SERVICECIDRS.kind,
+        "metadata": {"name": NAME},
+        "spec": {"cidrs": list(addresses.service_cidrs)},
+    }
+
+
+def readiness(now: float) -> Obj:
+    """The status of the default ServiceCIDR, as it is applied."""
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": format_time(now),
+    }
+    head = {"apiVersion": SERVICECIDRS.api_version, "kind": SERVICECIDRS.kind, "metadata": {"name": NAME}}
+    return {**head, "status": {"conditions": [condition]}}
+
+
 class Bootstrap:
     """`ensure` brings everything into the cluster once; `run` keeps it there."""
 
@@ -144,7 +180,7 @@ class Bootstrap:
         self._changed = asyncio.Event()
         self._addresses = addresses
         self.done = False
-        for gvr in (NAMESPACES, *((SERVICES, ENDPOINTS, ENDPOINTSLICES) if addresses else ())):
+        for gvr in (NAMESPACES, *((SERVICECIDRS, SERVICES, ENDPOINTS, ENDPOINTSLICES) if addresses else ())):
             lookup.subscribe(gvr, self._look)
 
     def _look(self, old: Obj | None, new: Obj | None) -> None:
@@ -160,6 +196,8 @@ class Bootstrap:
         for gvr, obj in system_objects():
             await self._ensure(gvr, obj)
         if self._addresses is not None:
+            if self._addresses.service_cidrs:
+                await self._ensure_service_cidr(self._addresses)
             await self._ensure(SERVICES, service(self._addresses))
             if _is_local(self._addresses.advertise):
                 log.warning(
@@ -171,6 +209,23 @@ class Bootstrap:
             await self._ensure(ENDPOINTS, endpoints(self._addresses), "subsets")
             await self._ensure(ENDPOINTSLICES, endpoint_slice(self._addresses), "endpoints", "ports")
         self.done = True
+
+    async def _ensure_service_cidr(self, addresses: Addresses) -> None:
+        """Only what is missing: a second family, the condition. Who changes the ranges or the condition has reasons."""
+        wanted = service_cidr(addresses)
+        await self._ensure(SERVICECIDRS, wanted)
+        found = await self._client.get(SERVICECIDRS, NAME)
+        cidrs = list(addresses.service_cidrs)
+        if len(cidrs) == 2 and found["spec"]["cidrs"] == cidrs[:1]:
+            found = await self._client.update(SERVICECIDRS, {**found, "spec": wanted["spec"]})
+        if found["spec"]["cidrs"] != cidrs:
+            log.warning(
+                "The default ServiceCIDR does not match the flags",
+                extra={"found": found["spec"]["cidrs"], "flags": cidrs},
+            )
+        elif get_condition(found, "Ready") is None and not found["metadata"].get("deletionTimestamp"):
+            status = readiness(env.epoch())
+            await self._client.apply(SERVICECIDRS, status, field_manager=CIDR_MANAGER, force=True, subresource="status")
 
     async def run(self) -> None:
         """Until cancelled."""

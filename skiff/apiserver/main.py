@@ -63,7 +63,8 @@ async def run(args: argparse.Namespace) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tls.run(), name="certificates")
                 group.create_task(bootstrap.run(), name="the cluster's own objects")
-                assert server.aggregator is not None
+                assert server.aggregator is not None and server.service_ips is not None
+                group.create_task(server.service_ips.run(), name="addresses of services")
                 group.create_task(server.aggregator.run(), name="aggregation")
                 if server.flow is not None:
                     flow = FlowControlController(client_of(server), server.registry.lookup, server.flow)
@@ -187,9 +188,9 @@ def _names(text: str) -> list[str]:
 
 
 def _addresses(args: argparse.Namespace) -> Addresses:
-    network = ipaddress.ip_network(args.service_cluster_ip_range.split(",")[0])
+    networks = [ipaddress.ip_network(cidr) for cidr in args.service_cluster_ip_range.split(",")]
     advertise = advertised(args.advertise_address, args.bind_address.split(","))
-    return Addresses(str(network[1]), advertise, args.secure_port)
+    return Addresses(str(networks[0][1]), advertise, args.secure_port, tuple(map(str, networks)))
 
 
 def _identity(args: argparse.Namespace, registry: Registry) -> Identity:

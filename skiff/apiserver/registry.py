@@ -5,7 +5,7 @@ control and admission read the cluster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -148,7 +148,7 @@ class Registry:
         value = await self._value(served, obj)
         try:
             put = Put(key, value, expected=0, ttl_seconds=served.resource.ttl_seconds)
-            revision = await self._write(put, "create", served.gvr)
+            revision = await self._write(put, "create", served.gvr, _along(served, None, obj))
         except Mismatch:
             raise already_exists(served.gvr, meta["name"]) from None
         return _shown(served, obj, value, revision), revision
@@ -158,13 +158,15 @@ class Registry:
         key = served.codec.key(entry.namespace, entry.name)
         value = await self._value(served, obj)
         put = Put(key, value, expected=entry.revision, ttl_seconds=served.resource.ttl_seconds)
-        revision = await self._write(put, "update", served.gvr)
+        revision = await self._write(put, "update", served.gvr, _along(served, entry, obj))
         return _shown(served, obj, value, revision)
 
     async def erase(self, served: Served, entry: Entry) -> int:
         """Removes exactly this version. Raises Mismatch."""
         key = served.codec.key(entry.namespace, entry.name)
-        return await self._write(Delete(key, expected=entry.revision), "delete", served.gvr)
+        return await self._write(
+            Delete(key, expected=entry.revision), "delete", served.gvr, _along(served, entry, None)
+        )
 
     async def amend(
         self, served: Served, namespace: str, name: str, change: Callable[[Obj], None], dry_run: bool
@@ -187,12 +189,16 @@ class Registry:
     async def _value(self, served: Served, obj: Obj) -> bytes:
         return served.value(obj) if served.convert is None else await served.convert(obj)
 
-    async def _write(self, op: Put | Delete, operation: str, gvr: GVR) -> int:
+    async def _write(self, op: Put | Delete, operation: str, gvr: GVR, along: Sequence[Put | Delete]) -> int:
         time = asyncio.get_running_loop().time
         started = time()
         try:
             async with asyncio.timeout(WRITE_S):
-                return await self.store.txn([op])
+                return await self.store.txn([op, *along])
+        except Mismatch as e:
+            if e.key != op.key:  # nothing is wrong with the object itself: the client may try again
+                raise conflict(gvr, op.key.rpartition("/")[2]) from e
+            raise
         except Unavailable as e:
             raise unavailable(e) from e
         except TimeoutError:
@@ -208,6 +214,13 @@ class Registry:
         if record is not None and served.convert is not None and not record.value.startswith(served.codec.head):
             raise conflict(served.gvr, served.codec.split(record.key)[1])
         return served.codec.entry(record.key, record.value, record.revision) if record is not None else None
+
+
+def _along(served: Served, entry: Entry | None, new: Obj | None) -> Sequence[Put | Delete]:
+    """What is written together with the object."""
+    if served.companions is None:
+        return ()
+    return served.companions(served.load(entry) if entry is not None else None, new)
 
 
 def _shown(served: Served, obj: Obj, value: bytes, revision: int) -> bytes:

@@ -16,6 +16,7 @@ from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.cache import Codec, Entry, WatchCache
+from skiff.store import Delete, Put
 
 
 class Decoder(Protocol):
@@ -25,7 +26,8 @@ class Decoder(Protocol):
 
 
 class Served:
-    """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that."""
+    """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that.
+    companions: from an object before and after a write (None: there is none) what is to be written along with it."""
 
     __slots__ = (
         "_checker",
@@ -34,6 +36,7 @@ class Served:
         "_node",
         "cache",
         "codec",
+        "companions",
         "convert",
         "gvr",
         "list_head",
@@ -62,6 +65,7 @@ class Served:
         self._form: protobuf.Form | None = None
         self._formed = False
         self.convert: Callable[[Obj], Awaitable[bytes]] | None = None
+        self.companions: Callable[[Obj | None, Obj | None], list[Put | Delete]] | None = None
         self.list_kind = resource.list_kind or f"{resource.gvr.kind}List"
         self.list_head = b'{"kind":"%s","apiVersion":"%s","metadata":{"resourceVersion":"' % (
             self.list_kind.encode(),

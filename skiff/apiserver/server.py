@@ -32,6 +32,7 @@ from skiff.wire.messages import Request, Response, UserInfo
 if TYPE_CHECKING:
     from skiff.apiserver.aggregator.controller import Aggregator
     from skiff.apiserver.connect.backends import Backends
+    from skiff.apiserver.serviceips import ServiceIPs
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class APIServer:
         self.in_flight = (0, 0)
         """Without flow control: how many requests that read, and that write, at a time; 0: any number."""
         self.aggregator: Aggregator | None = None
+        self.service_ips: ServiceIPs | None = None
         self.paths = Paths(self)
         self.closing = False
 

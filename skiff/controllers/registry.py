@@ -29,6 +29,7 @@ from skiff.controllers.replicationcontroller import ReplicationControllerControl
 from skiff.controllers.resourcequota import ResourceQuotaController
 from skiff.controllers.rootca import RootCAController
 from skiff.controllers.serviceaccount import ServiceAccountController
+from skiff.controllers.servicecidr import ServiceCIDRController
 from skiff.controllers.statefulset.controller import StatefulSetController
 from skiff.controllers.tainteviction import TaintEvictionController
 from skiff.controllers.ttlafterfinished import TTLAfterFinishedController
@@ -138,6 +139,7 @@ CONTROLLERS: dict[str, Make] = {
     "persistentvolume-binder-controller": lambda c: PersistentVolumeController(
         **c.parts("persistentvolume-controller")
     ),
+    "service-cidr-controller": lambda c: ServiceCIDRController(**c.parts()),
     "resourcequota-controller": lambda c: ResourceQuotaController(**c.parts()),
     "clusterrole-aggregation-controller": lambda c: ClusterRoleAggregationController(**c.parts()),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),

@@ -54,7 +54,7 @@ MANAGER = UserInfo("system:kube-controller-manager", ("system:authenticated",))
 SCHEDULER = UserInfo("system:kube-scheduler", ("system:authenticated",))
 SERVICE_NETWORK = "10.96.0.0/12"
 POD_NETWORK = "10.244.0.0/16"
-API_ADDRESS = Addresses("10.96.0.1", "10.0.0.250", 6443)
+API_ADDRESS = Addresses("10.96.0.1", "10.0.0.250", 6443, (SERVICE_NETWORK,))
 
 LATENCY_S = 0.001
 """Of a request. Without any, components that undo each other's work would do so for ever at one instant."""

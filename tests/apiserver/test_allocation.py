@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from skiff import env
 from skiff.api.errors import StatusError
-from skiff.api.gvr import SERVICES
+from skiff.api.gvr import IPADDRESSES, SERVICECIDRS, SERVICES
 from skiff.apiserver.admission.serviceallocation import ServiceAllocation
-from skiff.apiserver.allocators import Full, Outside, Pool, ServiceAllocators, Taken, address_pool, port_pool
+from skiff.apiserver.allocators import Full, Outside, Pool, Range, ServiceAllocators, Taken, address_range, port_range
 from skiff.apiserver.lookup import DictLookup
 from tests.apiserver.access import admit, attributes, obj
 
@@ -72,10 +72,14 @@ def test_an_address_asked_for_is_given_once():
 
 
 def test_an_address_outside_of_the_range_is_refused():
-    assert (
-        "is not in the valid range. The range of valid IPs is 10.96.0.0/24"
-        in World().refuse(service(clusterIP="192.0.2.1")).message
+    assert "failed to allocate IP 192.0.2.1: the provided network does not match the current range" in (
+        World().refuse(service(clusterIP="192.0.2.1")).message
     )
+
+
+def test_the_broadcast_address_is_refused():
+    why = "the provided IP (10.96.0.255) is not in the valid range. The range of valid IPs is 10.96.0.0/24"
+    assert why in World().refuse(service(clusterIP="10.96.0.255")).message
 
 
 @pytest.mark.parametrize(
@@ -216,13 +220,77 @@ def test_what_exists_at_the_start_is_known():
         allocators.addresses["IPv4"].take(int(ipaddress.ip_address("10.96.0.1")), "default/other")
 
 
+def service_cidr(name, *cidrs, ready=True, **meta):
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {"metadata": {"name": name, **meta}, "spec": {"cidrs": cidrs}, "status": {"conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    "objects, wanted, given",
+    [
+        pytest.param([service_cidr("kubernetes", V4)], "10.96.0.9", True, id="the default range"),
+        pytest.param(
+            [service_cidr("kubernetes", "10.1.0.0/24")], "10.96.0.9", False, id="the object outweighs the flag"
+        ),
+        pytest.param([service_cidr("kubernetes", V4, ready=False)], "10.96.0.9", False, id="a range that is not ready"),
+        pytest.param([service_cidr("more", "10.1.0.0/24")], "10.1.0.9", True, id="a range that came later"),
+        pytest.param(
+            [service_cidr("more", "10.1.0.0/24", deletionTimestamp="2026-01-01T00:00:00Z")],
+            "10.1.0.9",
+            False,
+            id="a range that is going",
+        ),
+        pytest.param(
+            [service_cidr("a", "10.1.0.0/24", ready=False), service_cidr("b", "10.1.0.0/24")],
+            "10.1.0.9",
+            True,
+            id="one of two with the range is ready",
+        ),
+    ],
+)
+def test_the_ranges_are_those_of_ready_objects(objects, wanted, given):
+    world = World()
+    world.lookup.put(SERVICECIDRS, *objects)
+    if given:
+        assert world.create(service(clusterIP=wanted))["clusterIP"] == wanted
+    else:
+        assert (
+            "the provided network does not match the current range" in world.refuse(service(clusterIP=wanted)).message
+        )
+
+
+def test_a_full_range_overflows_into_the_next_one():
+    world = World("10.96.0.0/30")
+    world.lookup.put(SERVICECIDRS, service_cidr("kubernetes", "10.96.0.0/30"), service_cidr("more", "10.1.0.0/30"))
+    made = {world.create(service(f"s{i}"))["clusterIP"] for i in range(4)}
+    assert made == {"10.96.0.1", "10.96.0.2", "10.1.0.1", "10.1.0.2"}
+    assert "range is full" in world.refuse(service("s4")).message
+
+
+@pytest.mark.parametrize(
+    "parent, free",
+    [
+        pytest.param({"resource": "services", "namespace": "default", "name": "web"}, True, id="the service's own"),
+        pytest.param({"resource": "services", "namespace": "default", "name": "other"}, False, id="another service's"),
+        pytest.param({"group": "g", "resource": "gateways", "name": "web"}, False, id="another kind's"),
+    ],
+)
+def test_an_address_object_keeps_its_address(parent, free):
+    world = World()
+    world.lookup.put(IPADDRESSES, {"metadata": {"name": "10.96.0.9"}, "spec": {"parentRef": parent}})
+    if free:
+        assert world.create(service(clusterIP="10.96.0.9"))["clusterIP"] == "10.96.0.9"
+    else:
+        assert "already allocated" in world.refuse(service(clusterIP="10.96.0.9")).message
+
+
 @pytest.mark.parametrize(
     "pool, size, fixed",
     [
-        pytest.param(address_pool(ipaddress.ip_network("10.96.0.0/12")), 2**20 - 2, 256, id="/12"),
-        pytest.param(address_pool(ipaddress.ip_network("10.96.0.0/24")), 254, 16, id="/24"),
-        pytest.param(address_pool(ipaddress.ip_network("fd00::/112")), 2**16 - 1, 256, id="IPv6"),
-        pytest.param(port_pool(30000, 32767), 2768, 86, id="node ports"),
+        pytest.param(address_range(ipaddress.ip_network("10.96.0.0/12")), 2**20 - 2, 256, id="/12"),
+        pytest.param(address_range(ipaddress.ip_network("10.96.0.0/24")), 254, 16, id="/24"),
+        pytest.param(address_range(ipaddress.ip_network("fd00::/112")), 2**16 - 1, 256, id="IPv6"),
+        pytest.param(port_range(30000, 32767), 2768, 86, id="node ports"),
     ],
 )
 def test_the_part_for_fixed_numbers(pool, size, fixed):
@@ -236,7 +304,7 @@ class PoolMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         env.rng().seed(1)  # a failing run must be repeatable
-        self.pool = Pool(100, 12, 3)
+        self.pool = Pool(Range(100, 12, 3))
         self.model: dict[int, str] = {}
         self.count = 0
 

@@ -4,6 +4,8 @@ Upstream does this below admission (pkg/registry/core/service/storage/alloc.go);
 which is the same moment. What an update gives up is free as soon as the cache has seen the update.
 """
 
+from ipaddress import IPv4Address, IPv6Address
+
 from skiff.api.errors import FieldError, internal, invalid, invalid_object
 from skiff.api.gvr import SERVICES
 from skiff.api.resources.core.service_prepare import (
@@ -159,21 +161,23 @@ class _Work:
             spec["clusterIPs"], spec["clusterIP"] = addresses, addresses[0]
 
     def _address(self, family: str, wanted: str) -> str:
-        pool, network = self._allocators.addresses[family], self._allocators.networks[family]
+        pool = self._allocators.addresses[family]
         if not wanted:
             try:
-                return str(network[pool.take_any(self._owner, dry_run=self._dry_run) - int(network.network_address)])
+                number = pool.take_any(self._owner, dry_run=self._dry_run)
             except Full:
                 raise internal(f'failed to allocate a serviceIP for Service "{self._name}": range is full') from None
+            return str(IPv4Address(number) if family == "IPv4" else IPv6Address(number))
         ip = parse_ip(wanted)
+        network = self._allocators.network_of(ip) if ip is not None else None
         why = ""
         try:
-            if ip is None or ip not in network:
+            if ip is None or network is None:
                 raise Outside
             pool.take(int(ip), self._owner, dry_run=self._dry_run)
         except Outside:
             why = "the provided network does not match the current range"
-            if ip is not None:
+            if network is not None:
                 why = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {network}"
         except Taken:
             why = "provided IP is already allocated"
