@@ -7,11 +7,10 @@ Implementations: memory.py, sqlite.py (etcd.py to come); tests/contract/ holds t
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One version of one key. revision: of the write that made it; created: of the write that created the key;
     version: 1 for the creation, then counting up; cause: what led to the write (skiff.env.cause), may be ""."""
 
@@ -32,8 +31,7 @@ class Page:
     remaining: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Write a key. expected: the revision that the key must have now; 0: must not exist; None: whatever it has.
     ttl_seconds: delete the key that long after this write (a lease); None: keeps."""
 
@@ -44,8 +42,7 @@ class Put:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """Remove a key. expected: as for Put, but 0 is not meaningful. A missing key is a Mismatch if expected is given,
     otherwise a no-op that still takes a revision."""
 
@@ -54,8 +51,7 @@ class Delete:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One change. record: the new version; for a deletion its value is b"" and its revision that of the deletion.
     previous: the version before, None for a creation."""
 

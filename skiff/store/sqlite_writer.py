@@ -1,8 +1,11 @@
-"""The one thread that writes to the SQLite file: group commit, compaction in small steps.
+"""How the SQLite store writes: group commit, compaction in small steps.
 
-It takes all transactions that wait, compares and numbers them in order of arrival, writes their rows in one SQLite
-transaction, and reports the outcomes to the loop with one call, after the commit: what is reported is durable. When the
-file cannot be written, everything of that group fails with Unavailable and the next group tries again.
+What waits is taken together once per turn of the loop: compared and numbered in order of arrival and written into one
+SQLite transaction on the loop, for this is memory work. The commit, which waits for the disk, is done by a thread that
+does nothing else, so that it needs the interpreter's lock once per group and not once per statement. Its outcomes are
+delivered on the loop after the commit: what is reported is durable. The connection belongs either to the loop or to the
+thread (`_busy`). When the file cannot be written, everything of that group fails with Unavailable and the next group
+tries again.
 """
 
 import asyncio
@@ -10,10 +13,10 @@ import logging
 import sqlite3
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 from skiff.store import Event, FutureRevision, Mismatch, Record, StoreError, Unavailable
 from skiff.store import sqlite_rows as rows
@@ -21,29 +24,29 @@ from skiff.store.changes import Op, decide
 
 log = logging.getLogger(__name__)
 
-GROUP = 256
-"""Transactions in one commit, at most."""
+GROUP = 128
+"""Transactions in one commit, at most: the loop is busy with them for a millisecond or two."""
 
 SWEEP_WINDOW = 256
 """Revisions that one step of compaction covers; writers wait for one step at most."""
 
+SWITCH_S = 0.0005
+"""How long the thread waits for the interpreter's lock after a commit while the loop is busy."""
 
-@dataclass(frozen=True, slots=True)
-class Write:
+
+class Write(NamedTuple):
     ops: Sequence[Op]
     cause: str
     expiry: Mapping[str, float]
     future: asyncio.Future[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Compact:
+class Compact(NamedTuple):
     revision: int
     future: asyncio.Future[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one job: the revision it took (or compacted to) with its events, or an error."""
 
     job: Write | Compact
@@ -72,68 +75,54 @@ class Writer:
         self._revision = rows.last_revision(db)
         self._compacted = rows.meta(db, "compacted")
         self._sweeping = rows.meta(db, "swept") < self._compacted
-        self._jobs: SimpleQueue[Write | Compact | None] = SimpleQueue()
+        self._jobs: deque[Write | Compact] = deque()
+        self._busy = False
+        self._work: SimpleQueue[list[Outcome] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="skiff-store-writer", daemon=True)
-        self._stopped: asyncio.Future[None] = loop.create_future()
+        self._idle: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        # The thread waits for the interpreter lock up to this long at every statement while the loop is busy.
-        sys.setswitchinterval(min(sys.getswitchinterval(), 0.001))
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         self._thread.start()
+        if self._sweeping:
+            self._wake()
 
     def submit(self, job: Write | Compact) -> None:
-        self._jobs.put(job)
+        self._jobs.append(job)
+        if not self._busy:
+            self._wake()
 
     async def stop(self) -> None:
         """After what was submitted is done."""
-        self._jobs.put(None)
-        await self._stopped
+        if self._busy:
+            self._idle = self._loop.create_future()
+            await self._idle
+        self._work.put(None)
         self._thread.join()
 
-    def _run(self) -> None:
-        try:
-            while (jobs := self._take()) is not None:
-                if jobs:
-                    self._work(jobs)
-                if self._sweeping:
-                    self._sweep()
-        finally:
-            self._loop.call_soon_threadsafe(self._stopped.set_result, None)
+    # -- on the loop
 
-    def _take(self) -> list[Write | Compact] | None:
-        """The jobs that wait; blocks for the first unless there is sweeping to do. None: stop."""
-        jobs: list[Write | Compact] = []
-        try:
-            while len(jobs) < GROUP:
-                job = self._jobs.get(block=not jobs and not self._sweeping)
-                if job is None:
-                    if not jobs:
-                        return None
-                    self._jobs.put(None)
-                    break
-                jobs.append(job)
-        except Empty:
-            pass
-        return jobs
+    def _wake(self) -> None:
+        self._busy = True
+        self._loop.call_soon(self._begin)  # what else arrives in this turn comes along
 
-    def _work(self, jobs: list[Write | Compact]) -> None:
-        before = self._revision, self._compacted
+    def _begin(self) -> None:
+        jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), GROUP))]
+        if jobs or (self._sweeping and self._idle is None):
+            self._work.put(self._stage(jobs) if jobs else [])
+            return
+        self._busy = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _stage(self, jobs: list[Write | Compact]) -> list[Outcome]:
+        """Everything but the commit. After a failure there is nothing to commit."""
         try:
-            outcomes = self._commit(jobs)
+            return self._write(jobs)
         except Exception as e:
-            self._revision, self._compacted = before
-            self._roll_back()
-            error = self._failure(e)
-            outcomes = [Outcome(job, error=error) for job in jobs]
-        self._loop.call_soon_threadsafe(self._deliver, outcomes)
+            return self._failed(jobs, e)
 
-    def _failure(self, error: Exception) -> Unavailable:
-        if isinstance(error, sqlite3.Error):
-            return self._unavailable(error)
-        log.exception("the store's writer failed", exc_info=error)  # our bug; nobody may wait for ever because of it
-        return Unavailable(f"the store's writer failed: {error!r}")
-
-    def _commit(self, jobs: list[Write | Compact]) -> list[Outcome]:
+    def _write(self, jobs: list[Write | Compact]) -> list[Outcome]:
         self._db.execute("BEGIN IMMEDIATE")
         keys = {op.key: None for job in jobs if isinstance(job, Write) for op in job.ops}
         current = rows.current(self._db, list(keys))
@@ -142,7 +131,6 @@ class Writer:
         rows.insert(self._db, new)
         if self._revision - self._compacted > self._history * 5 // 4:
             self._compact_to(self._revision - self._history)
-        self._db.execute("COMMIT")
         return outcomes
 
     def _apply(self, job: Write, current: dict[str, Record | None], new: list[tuple[Any, ...]]) -> Outcome:
@@ -173,6 +161,26 @@ class Writer:
         self._compacted = revision
         self._sweeping = True
 
+    # -- in the thread
+
+    def _run(self) -> None:
+        while (outcomes := self._work.get()) is not None:
+            if outcomes:
+                outcomes = self._commit(outcomes)
+            if self._sweeping:
+                self._loop.call_soon_threadsafe(self._deliver, outcomes)
+                outcomes = []
+                self._sweep()
+            self._loop.call_soon_threadsafe(self._done, outcomes)
+
+    def _commit(self, outcomes: list[Outcome]) -> list[Outcome]:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except Exception as e:
+            return self._failed([o.job for o in outcomes], e)
+        return outcomes
+
     def _sweep(self) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -183,10 +191,26 @@ class Writer:
             self._sweeping = False
             self._roll_back()
 
+    def _done(self, outcomes: list[Outcome]) -> None:
+        """On the loop again."""
+        self._deliver(outcomes)
+        self._begin()
+
+    # -- when it fails
+
+    def _failed(self, jobs: Sequence[Write | Compact], error: Exception) -> list[Outcome]:
+        self._roll_back()
+        if isinstance(error, sqlite3.Error):
+            told: StoreError = self._unavailable(error)
+        else:  # our bug; nobody may wait for ever because of it
+            log.error("the store's writer failed", exc_info=error)
+            told = Unavailable(f"the store's writer failed: {error!r}")
+        return [Outcome(job, error=told) for job in jobs]
+
     def _roll_back(self) -> None:
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            self._revision = rows.last_revision(self._db)
+            self._revision, self._compacted = rows.last_revision(self._db), rows.meta(self._db, "compacted")
         except sqlite3.Error:
             return  # the connection is beyond use; every further group reports it

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -75,7 +74,7 @@ class ConvertedCache(WatchCache):
             objects = [orjson.loads(result[i].value) for i in part]
             converted = await self._webhook.convert(objects, self.codec.gvr.api_version)
             for i, obj in zip(part, converted, strict=True):
-                result[i] = replace(result[i], value=self.codec.encode(obj))
+                result[i] = result[i]._replace(value=self.codec.encode(obj))
         return result
 
     def apply(self, event: Event) -> None:
@@ -96,7 +95,7 @@ class ConvertedCache(WatchCache):
                     if not self.pending or self.pending[0] is not event:
                         break  # reset meanwhile
                     self.pending.popleft()
-                    super().apply(replace(event, record=record))
+                    super().apply(event._replace(record=record))
 
     async def _work(self) -> None:
         delay = RETRY_S
