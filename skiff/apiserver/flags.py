@@ -12,6 +12,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--advertise-address", default="", help="address under which the cluster reaches this server")
     add("--store", default="", help="memory, or sqlite:///path")
     add("--etcd-servers", default="", help="etcd URLs, comma-separated")
+    add(
+        "--etcd-compaction-interval",
+        type=duration,
+        default=300.0,
+        help="how long past lists can be continued; 0: always",
+    )
     add("--tls-cert-file", required=True)
     add("--tls-private-key-file", required=True)
     add("--client-ca-file", default="", help="CA whose client certificates are accepted")

@@ -6,6 +6,7 @@ waits for that. Caches are made on first use; events of resources that nobody re
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ ROOT = "/registry/"
 WAIT_S = 3.0
 """How long a read waits for a revision (upstream: blockTimeout)."""
 RETRY_S = 0.5
+HORIZON_STEPS = 5
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
@@ -52,6 +54,8 @@ class Hub:
         self.store = store
         self.spawn = spawn
         self.revision = 0
+        self.horizon = 0
+        """Nobody is shown the past before this revision (`move_horizon`), though the store may know it."""
         self._caches: dict[str, WatchCache] = {}
         self._attached: dict[str, Applies] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -137,6 +141,16 @@ class Hub:
                 self.spawn(cache.ready(), f"load {cache.codec.prefix}")
         self.revision = revision
         self._release()
+
+    async def move_horizon(self, keep_s: float) -> None:
+        """Until cancelled: what is older than `keep_s`, and at most a fifth more, is past for clients. Upstream compacts
+        its store that often; ours keeps history by its size, for other uses."""
+        noted: deque[int] = deque()
+        while True:
+            noted.append(self.revision)
+            if len(noted) > HORIZON_STEPS:
+                self.horizon = noted.popleft()
+            await asyncio.sleep(keep_s / HORIZON_STEPS)
 
     async def caught_up(self) -> None:
         """Returns when every cache shows all that was committed before the call."""

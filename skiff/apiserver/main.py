@@ -65,6 +65,9 @@ async def run(args: argparse.Namespace) -> None:
                 group.create_task(bootstrap.run(), name="the cluster's own objects")
                 assert server.aggregator is not None and server.service_ips is not None
                 group.create_task(server.service_ips.run(), name="addresses of services")
+                if args.etcd_compaction_interval:
+                    hub = server.registry.hub
+                    group.create_task(hub.move_horizon(args.etcd_compaction_interval), name="horizon")
                 group.create_task(server.aggregator.run(), name="aggregation")
                 if server.flow is not None:
                     flow = FlowControlController(client_of(server), server.registry.lookup, server.flow)

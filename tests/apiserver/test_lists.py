@@ -1,5 +1,7 @@
 """Lists: order, selection, versions, pages. Source: API concepts, "Retrieving large results sets in chunks"."""
 
+import asyncio
+
 import pytest
 
 from skiff.testing.builders import configmap, pod
@@ -139,6 +141,32 @@ def test_a_page_that_is_too_old_offers_to_go_on_inconsistently(api):
     assert (late.status, late.body["reason"]) == (410, "Expired")
     assert late.body["message"].startswith("The provided continue parameter is too old to display a consistent list")
     assert names(rest) == ["c"]
+
+
+@pytest.mark.parametrize(
+    "waited, status",
+    [pytest.param(290, 200, id="young enough"), pytest.param(365, 410, id="past the compaction interval")],
+)
+def test_pages_end_with_the_compaction_interval(api, waited, status):
+    """As where upstream's store is compacted every five minutes, though nothing of the list has changed."""
+
+    async def scenario(call):
+        hub = call.server.registry.hub
+        hub.spawn(hub.move_horizon(300), "horizon")
+        await make(call, "a", "b", "c")
+        first = await call("GET", f"{CM}?limit=1")
+        version = first.body["metadata"]["resourceVersion"]
+        for _ in range(waited // 5):
+            await asyncio.sleep(5)
+            await call("POST", "/api/v1/namespaces/default/secrets", {"metadata": {"generateName": "s"}})
+        url = f"{CM}?limit=1&continue="
+        late = await call("GET", url + first.body["metadata"]["continue"])
+        exact = await call("GET", f"{CM}?resourceVersion={version}&resourceVersionMatch=Exact")
+        return late, await call("GET", url + late.body["metadata"]["continue"]), exact
+
+    late, rest, exact = api(scenario)
+    assert (late.status, exact.status) == (status, status)
+    assert names(rest) == (["c"] if status == 200 else ["b"])
 
 
 def test_exactly_as_of_a_version(api):

@@ -2,7 +2,7 @@
 
 Versions as upstream: none or "" is consistent, "0" whatever the cache has, N not older (or, with match Exact, as of N).
 A page after the first shows the collection as it was at the first one: from the cache while nothing has changed since,
-otherwise from the store's history. Source: API concepts, "Retrieving large results sets in chunks".
+otherwise from the store's history, as far as the hub's horizon reaches back. Source: API concepts, "Retrieving large results sets in chunks".
 """
 
 import asyncio
@@ -116,6 +116,8 @@ async def _exact(store: Store, served: Served, selection: Selection, limit: int,
     hub = served.cache.hub
     if revision > hub.revision:
         await hub.caught_up()
+    if revision < hub.horizon:
+        raise expired(TOO_OLD)
     if served.cache.changed <= revision <= hub.revision:
         return _page(served, selection, limit, None, revision)
     try:
@@ -132,16 +134,23 @@ async def _continue(store: Store, served: Served, selection: Selection, wanted: 
     hub = served.cache.hub
     if revision == LATEST:
         return _page(served, selection, wanted.limit, start, hub.revision)
+    if revision < hub.horizon:
+        raise _continue_expired(start)
     if served.cache.changed <= revision <= hub.revision:
         return _page(served, selection, wanted.limit, start, revision)
     try:
         return await _history(store, served, selection, wanted.limit, start, revision)
     except Compacted:
-        error = expired(CONTINUE_TOO_OLD)
-        error.status["metadata"] = {"continue": _token(start, LATEST)}
-        raise error from None
+        raise _continue_expired(start) from None
     except FutureRevision:
         raise too_large(revision, hub.revision) from None
+
+
+def _continue_expired(start: tuple[str, str]) -> StatusError:
+    """410 with a token that goes on at whatever is current."""
+    error = expired(CONTINUE_TOO_OLD)
+    error.status["metadata"] = {"continue": _token(start, LATEST)}
+    return error
 
 
 # --- pages from the cache
