@@ -1,16 +1,19 @@
 """ResourceQuotas: what a namespace uses of each limited thing, for people to see and for admission to go by.
 
-Pods that have ended use nothing. Objects of any kind are counted as `count/RESOURCE.GROUP`. Looks again when something
-that counts comes or goes, and every minute for what is not cached. Source: upstream pkg/controller/resourcequota,
-pkg/quota/v1/evaluator/core.
+Admission books what a write will use before it happens, so only what is freed is news here: objects that go or shrink.
+To count again after a creation would even do harm, for the booking may be there before the object is in the cache, and
+a lower count would let others in. All is counted again every few minutes, which gives back what failed writes have
+booked. Source: upstream pkg/controller/resourcequota.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
-from skiff.api import podresources
+from skiff import env
+from skiff.api import quotausage
 from skiff.api.gvr import PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS, SERVICES
-from skiff.api.meta import is_pod_terminal, namespace
-from skiff.api.quantity import Quantity, from_value, parse
+from skiff.api.meta import namespace
+from skiff.api.quantity import Quantity, from_value
 from skiff.api.types import GVR, Obj
 from skiff.client.controller import Key, Watch, key_of, split_key
 from skiff.client.discovery import discover
@@ -20,96 +23,43 @@ from skiff.client.rest import Client
 from skiff.controllers.common.meta import spec, status
 
 RECOUNT_S = 60.0
+"""For what is not cached, where nobody says when it goes."""
+RESYNC_S = 300.0
 _COUNTED = {"configmaps", "secrets", "replicationcontrollers", "resourcequotas"}
-_CLASS = ".storageclass.storage.k8s.io/"
+_NOTHING = from_value(0)
+
+Uses = Iterable[tuple[str, Obj]]
+"""(group resource, object) pairs."""
 
 
-def in_scope(quota: Obj, pod: Obj) -> bool:
-    """All of the quota's scopes include the pod."""
-    scopes = [(s, "Exists", ()) for s in spec(quota).get("scopes") or ()]
-    for found in (spec(quota).get("scopeSelector") or {}).get("matchExpressions") or ():
-        scopes.append((found["scopeName"], found["operator"], tuple(found.get("values") or ())))
-    return all(_matches(scope, operator, values, pod) for scope, operator, values in scopes)
+def frees(resource: str, old: Obj, new: Obj) -> bool:
+    """Whether the change leaves something to others, or moves the object from one scope to another."""
+    before, after = quotausage.usage(resource, old), quotausage.usage(resource, new)
+    return any(after.get(r, _NOTHING) < q for r, q in before.items()) or _scope(old) != _scope(new)
 
 
-def _matches(scope: str, operator: str, values: Sequence[str], pod: Obj) -> bool:
-    match scope:
-        case "Terminating":
-            return spec(pod).get("activeDeadlineSeconds") is not None
-        case "NotTerminating":
-            return spec(pod).get("activeDeadlineSeconds") is None
-        case "BestEffort":
-            return podresources.qos_class(pod) == "BestEffort"
-        case "NotBestEffort":
-            return podresources.qos_class(pod) != "BestEffort"
-        case "PriorityClass":
-            return _holds(operator, values, str(spec(pod).get("priorityClassName") or ""))
-    return False
+def _scope(obj: Obj) -> tuple[object, ...]:
+    fields = spec(obj)
+    return fields.get("activeDeadlineSeconds") is None, fields.get("priorityClassName"), fields.get("storageClassName")
 
 
-def _holds(operator: str, values: Sequence[str], found: str) -> bool:
-    tests: dict[str, Callable[[], bool]] = {
-        "In": lambda: found in values,
-        "NotIn": lambda: found not in values,
-        "Exists": lambda: bool(found),
-        "DoesNotExist": lambda: not found,
-    }
-    return tests[operator]()
-
-
-def pod_usage(pod: Obj) -> dict[str, Quantity]:
-    """By the names that quotas use."""
-    used = {"pods": from_value(1), "count/pods": from_value(1)}
-    if is_pod_terminal(pod):
-        return {"count/pods": from_value(1)}
-    for resource, amount in podresources.pod_requests(pod).items():
-        used[f"requests.{resource}"] = amount
-        if resource in ("cpu", "memory", "ephemeral-storage") or resource.startswith("hugepages-"):
-            used[resource] = amount
-    for resource, amount in podresources.pod_limits(pod).items():
-        used[f"limits.{resource}"] = amount
-    return used
-
-
-def service_usage(service: Obj) -> dict[str, Quantity]:
-    used = {"services": from_value(1), "count/services": from_value(1)}
-    kind, ports = spec(service).get("type"), spec(service).get("ports") or ()
-    if kind == "LoadBalancer":
-        used["services.loadbalancers"] = from_value(1)
-    if kind in ("NodePort", "LoadBalancer"):
-        used["services.nodeports"] = from_value(sum(bool(port.get("nodePort")) for port in ports))
-    return used
-
-
-def claim_usage(claim: Obj) -> dict[str, Quantity]:
-    used = {"persistentvolumeclaims": from_value(1), "count/persistentvolumeclaims": from_value(1)}
-    wanted = ((spec(claim).get("resources") or {}).get("requests") or {}).get("storage")
-    if wanted is not None:
-        used["requests.storage"] = parse(wanted)
-    if own := spec(claim).get("storageClassName"):
-        for resource in ("persistentvolumeclaims", "requests.storage"):
-            if resource in used:
-                used[f"{own}{_CLASS}{resource}"] = used[resource]
-    return used
-
-
-def total(usages: Iterable[Mapping[str, Quantity]]) -> dict[str, Quantity]:
+def used(quota: Obj, objects: Uses, now: float) -> dict[str, Quantity]:
+    """The sum over those objects that the quota is about."""
+    hard = spec(quota).get("hard") or {}
+    wanted = {**quota, "status": {"hard": hard}}
     found: dict[str, Quantity] = {}
-    for usage in usages:
-        for resource, amount in usage.items():
-            found[resource] = found[resource] + amount if resource in found else amount
+    for resource, obj in objects:
+        if quotausage.matches(wanted, resource, obj):
+            usage = quotausage.usage(resource, obj, now=now)
+            for name in quotausage.relevant(hard, resource) & usage.keys():
+                found[name] = found[name] + usage[name] if name in found else usage[name]
     return found
 
 
-def next_status(quota: Obj, used: Mapping[str, Quantity], counts: Mapping[str, int]) -> Obj:
-    """used: summed usages; counts: of objects, by the names under which quotas count them."""
+def next_status(quota: Obj, amounts: Mapping[str, Quantity], counts: Mapping[str, int]) -> Obj:
+    """amounts: of what is cached; counts: of other objects, by the names under which quotas count them."""
     hard = spec(quota).get("hard") or {}
-    result = {}
-    for resource in hard:
-        if resource in used:
-            result[resource] = str(used[resource])
-        else:
-            result[resource] = str(counts.get(resource, 0))
+    result = {name: str(amounts[name]) if name in amounts else str(counts.get(name, 0)) for name in hard}
     return {"hard": dict(hard), "used": result}
 
 
@@ -127,17 +77,25 @@ class ResourceQuotaController:
         self._client = client
         self._metadata = MetadataClient(client.transport, user_agent=client.user_agent)
         self._quotas = informers.get(RESOURCEQUOTAS)
-        self._usages = {
-            informers.get(gvr): usage
-            for gvr, usage in ((PODS, pod_usage), (SERVICES, service_usage), (PERSISTENTVOLUMECLAIMS, claim_usage))
-        }
+        self._cached = {g.group_resource: informers.get(g) for g in (PODS, SERVICES, PERSISTENTVOLUMECLAIMS)}
 
     def watches(self) -> list[Watch]:
-        return [Watch(RESOURCEQUOTAS), *(Watch(i.gvr, self._changed) for i in self._usages)]
+        cached = (Watch(i.gvr, partial(self._changed, resource)) for resource, i in self._cached.items())
+        return [Watch(RESOURCEQUOTAS, self._quota_changed), *cached]
 
-    def _changed(self, change: Change) -> Iterable[Key]:
+    def _quota_changed(self, change: Change) -> Iterable[Key]:
+        """Other bounds; what admission books is right as it is."""
+        new = change.new
+        same = change.old is not None and new is not None and spec(change.old) == spec(new)
+        if new is None or (same and status(new).get("hard") == spec(new).get("hard")):
+            return []
+        return [key_of(new)]
+
+    def _changed(self, resource: str, change: Change) -> Iterable[Key]:
         quotas = self._quotas.items(namespace(change.object))
-        if not quotas or (change.old and change.new and _weight(change.old) == _weight(change.new)):
+        if not quotas or change.type == "added":
+            return []
+        if change.old and change.new and not frees(resource, change.old, change.new):
             return []
         return [key_of(quota) for quota in quotas]
 
@@ -146,19 +104,13 @@ class ResourceQuotaController:
         if quota is None:
             return None
         scope = namespace(quota)
-        usages = [
-            usage(obj)
-            for informer, usage in self._usages.items()
-            for obj in informer.items(scope)
-            if informer.gvr != PODS or in_scope(quota, obj)
-        ]
-        used = total(usages)
-        asked = to_count(quota, ("count/pods", "count/services", "count/persistentvolumeclaims"))
+        objects = ((resource, obj) for resource, informer in self._cached.items() for obj in informer.items(scope))
+        asked = to_count(quota, [f"count/{resource}" for resource in self._cached])
         counts = await self._count(scope, asked) if asked else {}
-        new = next_status(quota, used, counts)
+        new = next_status(quota, used(quota, objects, env.epoch()), counts)
         if new != status(quota):
             await self._client.update(RESOURCEQUOTAS, {**quota, "status": new}, subresource="status")
-        return RECOUNT_S if asked else None
+        return RECOUNT_S if asked else RESYNC_S
 
     async def _count(self, scope: str, names: Sequence[str]) -> dict[str, int]:
         served = {gvr.group_resource: gvr for gvr in (await discover(self._client)).supporting("list")}
@@ -168,7 +120,3 @@ class ResourceQuotaController:
             if gvr is not None:
                 found[resource] = len((await self._metadata.list(gvr, scope)).items)
         return found
-
-
-def _weight(obj: Obj) -> tuple[object, ...]:
-    return spec(obj), (status(obj).get("phase") in ("Succeeded", "Failed"))

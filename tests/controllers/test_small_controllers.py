@@ -64,11 +64,11 @@ def quota(scopes=None, **hard):
 
 
 def test_quota_usage():
-    usages = [resourcequota.pod_usage(p) for p in (asking("100m"), asking("1"), asking("5", "Succeeded"))]
+    given = quota(cpu="4", requests_cpu="4", limits_cpu="4", pods="9", secrets="3", services_nodeports="4")
+    pods = [("pods", p) for p in (asking("100m"), asking("1"), asking("5", "Succeeded"))]
+    web = {"metadata": meta("web"), "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30000}]}}
     found = resourcequota.next_status(
-        quota(cpu="4", requests_cpu="4", limits_cpu="4", pods="9", secrets="3"),
-        resourcequota.total(usages),
-        {"secrets": 2},
+        given, resourcequota.used(given, [*pods, ("services", web)], NOON), {"secrets": 2}
     )
     assert found["used"] == {
         "cpu": "1100m",
@@ -76,21 +76,38 @@ def test_quota_usage():
         "limits.cpu": "1100m",
         "pods": "2",
         "secrets": "2",
+        "services.nodeports": "1",
     }
 
 
 SCOPES = [
-    pytest.param(["BestEffort"], pod("p"), True, id="best effort"),
-    pytest.param(["NotBestEffort"], pod("p"), False, id="not best effort"),
-    pytest.param(["Terminating"], asking("1", activeDeadlineSeconds=5), True, id="with a deadline"),
-    pytest.param(["NotTerminating", "NotBestEffort"], asking("1"), True, id="two scopes"),
-    pytest.param(["NotTerminating", "BestEffort"], asking("1"), False, id="one of two"),
+    pytest.param(["BestEffort"], pod("p"), "1", id="best effort"),
+    pytest.param(["NotBestEffort"], pod("p"), "0", id="not best effort"),
+    pytest.param(["Terminating"], asking("1", activeDeadlineSeconds=5), "1", id="with a deadline"),
+    pytest.param(["NotTerminating", "NotBestEffort"], asking("1"), "1", id="two scopes"),
+    pytest.param(["NotTerminating", "BestEffort"], asking("1"), "0", id="one of two"),
 ]
 
 
 @pytest.mark.parametrize("scopes, given, expected", SCOPES)
 def test_quota_scopes(scopes, given, expected):
-    assert resourcequota.in_scope(quota(scopes), given) is expected
+    bounds = quota(scopes, pods="9")
+    found = resourcequota.next_status(bounds, resourcequota.used(bounds, [("pods", given)], NOON), {})
+    assert found["used"] == {"pods": expected}
+
+
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        pytest.param(asking("1"), asking("1", nodeName="n"), False, id="bound to a node"),
+        pytest.param(asking("1"), asking("1", "Succeeded"), True, id="ended"),
+        pytest.param(asking("2"), asking("1"), True, id="resized to less"),
+        pytest.param(asking("1"), asking("2"), False, id="resized to more, which admission has booked"),
+        pytest.param(asking("1"), asking("1", activeDeadlineSeconds=5), True, id="in another scope"),
+    ],
+)
+def test_what_frees_quota(old, new, expected):
+    assert resourcequota.frees("pods", old, new) is expected
 
 
 def volume(name, size, *, ref=None, phase="Available", **spec):

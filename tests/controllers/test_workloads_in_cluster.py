@@ -15,10 +15,15 @@ from skiff.api.gvr import (
     PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
     PODS,
+    REPLICATIONCONTROLLERS,
+    RESOURCEQUOTAS,
     STATEFULSETS,
 )
 from skiff.api.meta import finalizers, get_condition, labels, name
+from skiff.client.informer import Change, Informers
+from skiff.client.rest import Client
 from skiff.controllers.job.tally import FINALIZER
+from skiff.controllers.resourcequota import ResourceQuotaController
 from skiff.testing.builders import container, deployment
 
 LABELS = {"app": "web"}
@@ -189,3 +194,42 @@ async def test_a_claim_is_bound_and_released(cluster):
     await cluster.until(lambda: phases() == ["Bound", "Bound"])
     await cluster.client.delete(PERSISTENTVOLUMECLAIMS, "c", "default")
     await cluster.until(lambda: phases() == ["Released"])
+
+
+async def test_a_quota_bounds_what_a_controller_makes(cluster):
+    quota = {"metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": {"pods": "2"}}}
+    await cluster.client.create(RESOURCEQUOTAS, quota)
+
+    async def status():
+        return (await cluster.client.get(RESOURCEQUOTAS, "q", "default")).get("status", {})
+
+    async def known():
+        return (await status()).get("used") == {"pods": "0"}
+
+    await cluster.until(known)
+    rc = {"replicas": 9, "selector": dict(LABELS), "template": template()}
+    await cluster.client.create(REPLICATIONCONTROLLERS, thing("ReplicationController", "web", "v1", **rc))
+
+    async def failing():
+        found = await cluster.client.get(REPLICATIONCONTROLLERS, "web", "default")
+        condition = get_condition(found, "ReplicaFailure")
+        return condition and condition["reason"] == "FailedCreate" and found["status"]["replicas"] == 2
+
+    await cluster.until(failing)
+    assert (await status())["used"] == {"pods": "2"}
+    await cluster.client.delete(REPLICATIONCONTROLLERS, "web", "default", propagation="Background")
+    await cluster.until(known)
+
+
+def test_a_booking_is_no_reason_to_count_again():
+    """What admission books may be there before the object is: a count in between would give it to somebody else."""
+    informers = Informers(None)
+    controller = ResourceQuotaController(client=Client(None), informers=informers)
+    keys = controller.watches()[0].keys
+    before = thing("ResourceQuota", "q", "v1", hard={"pods": "2"}) | {
+        "status": {"hard": {"pods": "2"}, "used": {"pods": "0"}}
+    }
+    booked = before | {"status": {"hard": {"pods": "2"}, "used": {"pods": "1"}}}
+    wider = before | {"spec": {"hard": {"pods": "3"}}}
+    assert list(keys(Change("updated", before, booked))) == []
+    assert list(keys(Change("updated", before, wider))) == ["default/q"]
