@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import kubectls
 import pytest
 
 from skiff.cluster.demo import IMAGE
@@ -35,13 +36,14 @@ set -e
 ip link set lo up
 mount -t tmpfs tmpfs /run
 $SKIFF up --cgroup-root=/$NAME --node-name=node-1
+export KUBECONFIG=$SKIFF_STATE_DIR/admin.conf
 $SKIFF image load $IMAGE
-$SKIFF kubectl run first --image=skiff-demo:1 --command -- sleep 1000
-$SKIFF kubectl wait --for=condition=Ready --timeout=60s pod/first
+$KUBECTL run first --image=skiff-demo:1 --command -- sleep 1000
+$KUBECTL wait --for=condition=Ready --timeout=60s pod/first
 ip netns add others
-$SKIFF kubectl run second --image=skiff-demo:1 --command -- sleep 1000
-$SKIFF kubectl wait --for=condition=Ready --timeout=60s pod/second
-$SKIFF kubectl delete pod first --grace-period=1 --timeout=60s
+$KUBECTL run second --image=skiff-demo:1 --command -- sleep 1000
+$KUBECTL wait --for=condition=Ready --timeout=60s pod/second
+$KUBECTL delete pod first --grace-period=1 --timeout=60s
 $SKIFF down --purge
 test "$(ls /run/netns)" = others
 ip netns delete others
@@ -53,7 +55,8 @@ def state_dir() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="skiff-purge-", dir="/var/lib"))
     yield path
     if path.exists():
-        subprocess.run([sys.executable, "-m", "skiff", "down", "--purge", f"--state-dir={path}"], check=False)
+        purge = [sys.executable, "-m", "skiff", "down", "--purge", f"--state-dir={path}"]
+        subprocess.run(["unshare", "--net", *purge], check=False)  # what is in this network is another cluster's
 
 
 def environment(state_dir: Path) -> dict[str, str]:
@@ -153,7 +156,7 @@ def test_pods_come_and_go_beside_network_namespaces_of_others(
     own_network: None, state_dir: Path, tmp_path: Path
 ) -> None:
     busybox_archive(tmp_path / "image.tar", IMAGE)
-    env = {**environment(state_dir), "IMAGE": str(tmp_path / "image.tar")}
+    env = {**environment(state_dir), "IMAGE": str(tmp_path / "image.tar"), "KUBECTL": kubectls.newest()}
     command = ["unshare", "--net", "--mount", "bash", "-c", BESIDE_OTHERS]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
