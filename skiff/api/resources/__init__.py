@@ -80,6 +80,8 @@ class Resource:
     validate_update:  mistakes of the change (immutable fields); called with (new, old) in addition to `validate`.
     validate_status_update: the same for the status subresource.
     subresource_rules: the same for other subresources that write the object, by name; without one, validate_update.
+    warn:             (new, old or None) → sentences for Warning headers, of an object that has passed validation.
+    warn_status:      the same for the status subresource.
     selectable:       field selectors beyond metadata.name and metadata.namespace: field label → value of an object.
     indexed:          those of `selectable` for which the watch cache keeps an index.
     status_on_create: the creator may set the status (upstream's strategy does not reset it), as kubelets do for nodes.
@@ -107,6 +109,8 @@ class Resource:
     validate_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
     subresource_rules: Mapping[str, Callable[[Obj, Obj], list[FieldError]]] = field(default_factory=dict)
+    warn: Callable[[Obj, Obj | None], Sequence[str]] | None = None
+    warn_status: Callable[[Obj, Obj | None], Sequence[str]] | None = None
     selectable: Mapping[str, Callable[[Obj], str]] = field(default_factory=dict)
     indexed: tuple[str, ...] = ()
     name_rule: Callable[[str], list[str]] | None = None

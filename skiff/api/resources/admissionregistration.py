@@ -6,6 +6,7 @@ from typing import Any
 from skiff.api.resources import Resource
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import Rule, each, inside, nil, rules, struct
+from skiff.api.resources.warnings import static_name_warnings
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -52,6 +53,7 @@ def _record(plural: str, kind: str, **differences: Any) -> Resource:
         categories=("api-extensions",),
         has_generation=True,
         unconditional_update=False,
+        warn=static_name_warnings,
         **differences,
     )
 

@@ -6,6 +6,7 @@ from skiff.api import names
 from skiff.api.resources import Resource
 from skiff.api.resources import apps_checks as checks
 from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core import warn
 from skiff.api.resources.core.defaults import default_claim_spec
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import SCALE, STATUS, builtin
@@ -118,6 +119,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_daemon_set),
         validate_update=update_validator(checks.check_selector_kept),
         short_names=("ds",),
+        warn=warn.template("spec.template"),
         categories=("all",),
         subresources=(STATUS,),
         default=default_daemon_set,
@@ -133,6 +135,7 @@ RESOURCES: Sequence[Resource] = (
         validate_update=update_validator(checks.check_selector_kept),
         validate_status_update=update_validator(checks.check_replicas_status),
         short_names=("deploy",),
+        warn=warn.workload("spec.template"),
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_deployment,
@@ -148,6 +151,7 @@ RESOURCES: Sequence[Resource] = (
         validate_update=update_validator(checks.check_selector_kept),
         validate_status_update=update_validator(checks.check_replicas_status),
         short_names=("rs",),
+        warn=warn.workload("spec.template"),
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_replica_set,
@@ -162,6 +166,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_stateful_set),
         validate_update=update_validator(checks.check_stateful_set_update),
         short_names=("sts",),
+        warn=warn.stateful_set,
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_stateful_set,

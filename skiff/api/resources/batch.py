@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from skiff.api.resources import Resource
 from skiff.api.resources import batch_checks as checks
 from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core import warn
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import STATUS, builtin, text
 from skiff.api.resources.fields import child, each, empty_status, get, items, nil, rules, struct, zero
@@ -68,6 +69,7 @@ RESOURCES: Sequence[Resource] = (
         "CronJob",
         validate=validator(checks.check_cron_job),
         short_names=("cj",),
+        warn=warn.cron_job,
         categories=("all",),
         subresources=(STATUS,),
         default=default_cron_job,
@@ -78,6 +80,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "jobs",
         "Job",
+        warn=warn.job("spec"),
         validate=validator(checks.check_job),
         validate_update=update_validator(checks.check_job_update),
         categories=("all",),

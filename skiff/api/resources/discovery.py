@@ -7,6 +7,7 @@ from skiff.api.resources import networking_checks as checks
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import builtin
 from skiff.api.resources.fields import each, get, items, nil
+from skiff.api.resources.warnings import endpoint_slice_warnings
 from skiff.api.types import Obj
 
 
@@ -31,6 +32,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "endpointslices",
         "EndpointSlice",
+        warn=endpoint_slice_warnings,
         validate=validator(checks.check_endpoint_slice),
         validate_update=update_validator(checks.check_endpoint_slice_update),
         default=default_endpoint_slice,

@@ -6,8 +6,10 @@ from skiff.api.resources import Resource
 from skiff.api.resources import address_checks as addresses
 from skiff.api.resources import networking_checks as checks
 from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core.warn import load_balancer
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct
+from skiff.api.resources.warnings import ingress_warnings, network_policy_warnings
 from skiff.api.types import Obj
 
 
@@ -46,6 +48,8 @@ RESOURCES: Sequence[Resource] = (
         "Ingress",
         validate=validator(checks.check_ingress),
         short_names=("ing",),
+        warn=ingress_warnings,
+        warn_status=load_balancer,
         subresources=(STATUS,),
         default=default_ingress,
         has_generation=True,
@@ -68,6 +72,7 @@ RESOURCES: Sequence[Resource] = (
         "NetworkPolicy",
         validate=validator(checks.check_network_policy),
         short_names=("netpol",),
+        warn=network_policy_warnings,
         default=default_network_policy,
         has_generation=True,
     ),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from skiff.api.resources import Resource
 from skiff.api.resources import other_checks as checks
 from skiff.api.resources.checks import update_validator, validator
+from skiff.api.resources.core.warn import runtime_class_warnings
 from skiff.api.resources.define import builtin
 
 RESOURCES: Sequence[Resource] = (
@@ -13,6 +14,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "runtimeclasses",
         "RuntimeClass",
+        warn=runtime_class_warnings,
         validate=validator(checks.check_runtime_class),
         validate_update=update_validator(checks.check_runtime_class_update),
         namespaced=False,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from skiff.api.resources import Resource
 from skiff.api.resources.define import STATUS, builtin, selectable
 from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct, zero
+from skiff.api.resources.warnings import resource_slice_warnings
 from skiff.api.types import Obj
 
 GROUP = "resource.k8s.io"
@@ -47,6 +48,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "resourceslices",
         "ResourceSlice",
+        warn=resource_slice_warnings,
         namespaced=False,
         default=default_resource_slice,
         selectable=selectable("spec.nodeName", "spec.driver"),

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from skiff.api.resources import Resource
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.storage_checks import check_storage_class, check_storage_class_update
+from skiff.api.resources.core.warn import capacity_warnings, storage_class_warnings
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, nil, rules, struct, zero
+from skiff.api.resources.warnings import csi_driver_warnings
 from skiff.api.types import Obj
 
 GROUP = "storage.k8s.io"
@@ -40,13 +42,16 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "csidrivers",
         "CSIDriver",
+        warn=csi_driver_warnings,
         namespaced=False,
         default=default_csi_driver,
         has_generation=True,
         unconditional_update=False,
     ),
     builtin(GROUP, "v1", "csinodes", "CSINode", namespaced=False, default=default_csi_node, unconditional_update=False),
-    builtin(GROUP, "v1", "csistoragecapacities", "CSIStorageCapacity", unconditional_update=False),
+    builtin(
+        GROUP, "v1", "csistoragecapacities", "CSIStorageCapacity", warn=capacity_warnings, unconditional_update=False
+    ),
     builtin(
         GROUP,
         "v1",
@@ -56,6 +61,7 @@ RESOURCES: Sequence[Resource] = (
         validate_update=update_validator(check_storage_class_update),
         namespaced=False,
         short_names=("sc",),
+        warn=storage_class_warnings,
         default=default_storage_class,
     ),
     builtin(

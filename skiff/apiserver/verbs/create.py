@@ -47,6 +47,8 @@ async def store(call: Call, obj: Obj, wanted: WriteOptions, as_object: Obj) -> b
             meta["name"] = metadata.generate_name(meta["generateName"])
         if attempt == 0:
             _prepare(call.served, obj)
+            if call.served.resource.warn is not None:
+                call.warnings += call.served.resource.warn(obj, None)
         attrs.name = meta.get("name", "")
         await server.admission.validate(attrs)
         try:

@@ -145,6 +145,9 @@ async def _attempt(
     assert attrs.obj is not None
     new = attrs.obj
     finish(served, new, old, part)
+    warn = served.resource.warn if part is OBJECT else served.resource.warn_status if part is STATUS else None
+    if warn is not None:
+        call.warnings += warn(new, old)
     await call.server.admission.validate(attrs)
     return await commit(call, entry, new, old, wanted.dry_run)
 

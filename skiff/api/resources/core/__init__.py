@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from skiff.api import names
 from skiff.api.resources import Resource, Subresource
 from skiff.api.resources.checks import update_validator, validator
-from skiff.api.resources.core import checks, defaults, events, pod_prepare, pod_updates
+from skiff.api.resources.core import checks, defaults, events, pod_prepare, pod_updates, warn
 from skiff.api.resources.core.claim_checks import check_claim, check_claim_update
 from skiff.api.resources.core.pod_checks import check_pod
 from skiff.api.resources.core.pod_defaults import default_pod
@@ -15,6 +15,7 @@ from skiff.api.resources.core.service_prepare import prepare_service
 from skiff.api.resources.core.simple_prepare import prepare_claim, prepare_namespace, prepare_persistent_volume
 from skiff.api.resources.core.storage_checks import check_persistent_volume, check_persistent_volume_update
 from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
+from skiff.api.resources.warnings import quota_warnings
 from skiff.api.types import Obj
 
 PROXY_VERBS = ("create", "delete", "get", "patch", "update")
@@ -66,7 +67,14 @@ _POD_RULES = {
 RESOURCES: Sequence[Resource] = (
     builtin("", "v1", "bindings", "Binding", verbs=("create",)),
     builtin(
-        "", "v1", "componentstatuses", "ComponentStatus", namespaced=False, short_names=("cs",), verbs=("get", "list")
+        "",
+        "v1",
+        "componentstatuses",
+        "ComponentStatus",
+        namespaced=False,
+        short_names=("cs",),
+        verbs=("get", "list"),
+        warnings=("v1 ComponentStatus is deprecated in v1.19+",),
     ),
     builtin(
         "",
@@ -84,6 +92,8 @@ RESOURCES: Sequence[Resource] = (
         "Endpoints",
         validate=validator(checks.check_endpoints),
         short_names=("ep",),
+        warn=warn.endpoints,
+        warnings=("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",),
         default=defaults.default_endpoints,
         create_on_update=True,
     ),
@@ -135,6 +145,7 @@ RESOURCES: Sequence[Resource] = (
         validate_status_update=update_validator(checks.check_node_update),
         namespaced=False,
         short_names=("no",),
+        warn=warn.node,
         subresources=(Subresource("proxy", "NodeProxyOptions", verbs=PROXY_VERBS), STATUS),
         default=defaults.default_node,
         status_on_create=True,
@@ -148,6 +159,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(check_claim),
         validate_update=update_validator(check_claim_update),
         short_names=("pvc",),
+        warn=warn.claim,
         subresources=(STATUS,),
         default=defaults.default_persistent_volume_claim,
         prepare=prepare_claim,
@@ -161,6 +173,7 @@ RESOURCES: Sequence[Resource] = (
         validate_update=update_validator(check_persistent_volume_update),
         namespaced=False,
         short_names=("pv",),
+        warn=warn.persistent_volume,
         subresources=(STATUS,),
         default=defaults.default_persistent_volume,
         prepare=prepare_persistent_volume,
@@ -175,6 +188,8 @@ RESOURCES: Sequence[Resource] = (
         validate_status_update=update_validator(pod_updates.check_status_update),
         subresource_rules=_POD_RULES,
         short_names=("po",),
+        warn=warn.pod,
+        warn_status=warn.pod_status,
         categories=("all",),
         subresources=_POD_SUBRESOURCES,
         default=default_pod,
@@ -190,6 +205,7 @@ RESOURCES: Sequence[Resource] = (
         "PodTemplate",
         validate=validator(checks.check_pod_template),
         default=defaults.default_pod_template,
+        warn=warn.template("template"),
         has_generation=True,
     ),
     builtin(
@@ -199,6 +215,7 @@ RESOURCES: Sequence[Resource] = (
         "ReplicationController",
         validate=validator(checks.check_replication_controller),
         short_names=("rc",),
+        warn=warn.workload("spec.template"),
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=defaults.default_replication_controller,
@@ -214,6 +231,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_resource_quota),
         validate_update=update_validator(checks.check_resource_quota_update),
         short_names=("quota",),
+        warn=quota_warnings,
         subresources=(STATUS,),
         default=defaults.default_resource_quota,
     ),
@@ -225,6 +243,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_secret),
         validate_update=update_validator(checks.check_secret_update),
         default=defaults.default_secret,
+        warn=warn.secret,
         selectable=selectable("type"),
     ),
     builtin(
@@ -233,6 +252,7 @@ RESOURCES: Sequence[Resource] = (
         "serviceaccounts",
         "ServiceAccount",
         short_names=("sa",),
+        warn=warn.service_account,
         subresources=(Subresource("token", "TokenRequest", "authentication.k8s.io", "v1", ("create",)),),
     ),
     builtin(
@@ -244,6 +264,8 @@ RESOURCES: Sequence[Resource] = (
         validate_update=update_validator(check_service_update),
         name_rule=names.is_dns1123_label,
         short_names=("svc",),
+        warn=warn.service,
+        warn_status=warn.load_balancer,
         categories=("all",),
         subresources=(Subresource("proxy", "ServiceProxyOptions", verbs=PROXY_VERBS), STATUS),
         default=default_service,
