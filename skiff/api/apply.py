@@ -67,7 +67,7 @@ def apply(
 
 
 def _check_type(applied: Obj, api_version: str, kind: str) -> None:
-    found, found_kind = applied.get("apiVersion", ""), applied.get("kind", "")
+    found, found_kind = str(applied.get("apiVersion") or ""), str(applied.get("kind") or "")
     if kind and (found, found_kind) != (api_version, kind):
         group = found if "/" in found else f"/{found}"
         raise bad_request(f"invalid object type: {group}, Kind={found_kind}")
@@ -80,7 +80,7 @@ def _check_type(applied: Obj, api_version: str, kind: str) -> None:
 
 
 def check_fit(applied: Obj, node: Node) -> None:
-    """Refuses a configuration with unknown fields, wrong types or double keys, with upstream's 500."""
+    """Refuses a configuration with unknown fields, wrong types or double keys, in upstream's words (with 400: the mistake is not the server's)."""
     problems = check(applied, node)
     if not problems:
         return
@@ -90,7 +90,7 @@ def check_fit(applied: Obj, node: Node) -> None:
     gvk = f"{version if '/' in version else '/' + version}, Kind={applied.get('kind', '')}"
     text = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
     where = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {gvk}"
-    raise status_error(500, "", f"failed to create typed patch object ({where}): {text}")
+    raise bad_request(f"failed to create typed patch object ({where}): {text}")
 
 
 class _Request:

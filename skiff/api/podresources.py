@@ -97,7 +97,7 @@ def _container(
 ) -> Resources:
     """A fresh dict: the spec's resources, or during a resize the largest of spec, actuated and allocated."""
     own = quantities((container.get("resources") or {}).get(kind))
-    status = statuses.get(container["name"])
+    status = statuses.get(container.get("name", ""))
     if status and status.get("resources") is not None:
         own = {} if _resize_infeasible(pod) else own
         raise_to(own, quantities(status["resources"].get(kind)))
@@ -109,7 +109,7 @@ def _container(
 def _statuses(pod: Obj) -> dict[str, Obj]:
     status = pod.get("status") or {}
     found = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    return {s["name"]: s for s in found}
+    return {s.get("name", ""): s for s in found}
 
 
 def _resize_infeasible(pod: Obj) -> bool:

@@ -6,6 +6,7 @@ interested watcher exactly once and in revision order; nothing here costs O(obje
 """
 
 import asyncio
+import logging
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from skiff.store import Event, Record, Store
 
 if TYPE_CHECKING:
     from skiff.apiserver.hub import Hub
+
+log = logging.getLogger(__name__)
 
 PAGE = 2000
 RING_MIN = 256
@@ -264,7 +267,10 @@ class WatchCache:
         before = old.decode() if old is not None else None
         after = new.decode() if new is not None else None
         for handler in self.subscribers:
-            handler(before, after)
+            try:
+                handler(before, after)
+            except Exception:  # its own matter: the object is served all the same
+                log.exception("A change was not understood", extra={"resource": self.codec.gvr.group_resource})
 
     def _tell_all(self) -> None:
         """What there is after loading; after a reload, how it differs from what the subscribers know."""

@@ -1,5 +1,6 @@
 """One API request on its way through a verb: what was asked, by whom, of which resource, and how to answer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ from skiff.wire.messages import Request, Response, UserInfo
 
 if TYPE_CHECKING:
     from skiff.apiserver.server import APIServer
+
+WARNING_LENGTH = 256
+WARNINGS_LENGTH = 4096
+_CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 
 @dataclass(slots=True)
@@ -111,14 +116,22 @@ class Call:
 
     def warned(self, response: Response) -> Response:
         if self.warnings:
-            response.headers["warning"] = ", ".join(_warning(w) for w in dict.fromkeys(self.warnings))
+            response.headers["warning"] = warning_header(self.warnings)
         return response
 
 
+def warning_header(warnings: Iterable[str]) -> str:
+    """RFC 7234: code, agent, quoted text. As upstream, each warning is cut when together they are long, and what is
+    still too much is left out."""
+    texts = list(dict.fromkeys(warnings))
+    if sum(map(len, texts)) > WARNINGS_LENGTH:
+        texts = [text[:WARNING_LENGTH] for text in texts][: WARNINGS_LENGTH // WARNING_LENGTH]
+    return ", ".join(map(_warning, texts))
+
+
 def _warning(text: str) -> str:
-    """RFC 7234: code, agent, quoted text."""
-    clean = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
-    return f'299 - "{clean}"'
+    clean = text.translate(_CONTROL).replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{clean}"'.encode("utf-8", "replace").decode("latin-1")  # header text stands for bytes
 
 
 def parse_query(request: Request) -> dict[str, list[str]]:

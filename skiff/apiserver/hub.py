@@ -119,7 +119,10 @@ class Hub:
             key = event.record.key
             cache = attached.get(key[: key.index("/", key.index("/", 10) + 1) + 1])
             if cache is not None:
-                cache.apply(event)
+                try:
+                    cache.apply(event)
+                except Exception:  # one object that somebody cannot read must not end everybody's events
+                    log.exception("A change could not be shown", extra={"key": key})
         self.revision = batch[-1].record.revision
         if self._waiters:
             self._release()

@@ -76,7 +76,10 @@ def for_error(request: Request) -> Accepted:
 def wants_pretty(request: Request) -> bool:
     """The query's `pretty`, otherwise whether a person with a browser, curl or wget is asking."""
     if "pretty" in request.query_string:
-        value = request.query().get("pretty", [""])[0]
+        try:
+            value = request.query().get("pretty", [""])[0]
+        except ValueError:
+            value = ""  # whoever reads the query for good refuses it
         if value:
             return value.lower() in ("1", "t", "true")
     agent = request.headers.get("user-agent", "")

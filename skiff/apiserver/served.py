@@ -145,7 +145,10 @@ class Served:
             obj, warnings = self.checker.check(data, validation=validation, raw=raw)
         except DecodeError as e:
             raise self.undecodable(str(e), data) from None
-        obj.setdefault("metadata", {})
+        if obj.get("metadata") is None:
+            obj["metadata"] = {}
+        if obj.get("spec") is None and not self.resource.custom and "spec" in self.node.properties:
+            obj["spec"] = {}  # upstream's is a struct, never absent
         self.resource.default(obj)
         return obj, warnings
 

@@ -6,23 +6,18 @@ import yaml
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-ALIAS_LIMIT = 10_000
+DEPTH_LIMIT = 200
+NODES_LIMIT = 500_000
+"""With aliases counted as what they stand for: more than three megabytes of honest text hold, less than hurts."""
 
 
 class _Loader(_BASE):
-    """YAML 1.1's core types without timestamps; aliases are refused (a few lines can stand for gigabytes)."""
+    """YAML 1.1's core types without timestamps. Notes the keys that stand twice."""
 
     yaml_implicit_resolvers = {
         first: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
         for first, found in _BASE.yaml_implicit_resolvers.items()
     }
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            self.aliases = getattr(self, "aliases", 0) + 1
-            if self.aliases > 100:
-                raise yaml.YAMLError("document contains excessive aliasing")
-        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
@@ -42,6 +37,7 @@ def load(text: bytes) -> Any:
 def load_with_repeated(text: bytes) -> tuple[Any, list[str]]:
     """JSON-shaped data, and sentences about keys that stand twice in a mapping. Raises ValueError."""
     try:
+        _survey(text)
         loader = _Loader(text)
         try:
             data = loader.get_single_data()
@@ -50,18 +46,48 @@ def load_with_repeated(text: bytes) -> tuple[Any, list[str]]:
     except yaml.YAMLError as e:
         raise ValueError(str(e)) from None
     repeated = [f'line {line}: key "{key}" already set in map' for line, key in getattr(loader, "repeated", ())]
-    return _plain(data, [ALIAS_LIMIT * 100]), repeated
+    return _plain(data), repeated
 
 
-def _plain(value: Any, budget: list[int]) -> Any:
-    """Keys as text. The budget bounds how often shared parts are visited."""
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise ValueError("document contains excessive aliasing")
+def _survey(text: bytes) -> None:
+    """Looks through the text before anything is built from it: libyaml recurses without end, and a few lines of aliases
+    can stand for gigabytes. Raises ValueError, YAMLError."""
+    parser = _BASE(text)
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []
+    count = 0
+    try:
+        while (event := parser.get_event()) is not None:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                count += 1
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                open_.append((event.anchor, count))
+                count += 1
+                if len(open_) > DEPTH_LIMIT:
+                    raise ValueError("exceeded max depth")
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                anchor, before = open_.pop()
+                if anchor:
+                    sizes[anchor] = count - before
+            elif kind is yaml.AliasEvent:
+                if any(anchor == event.anchor for anchor, _ in open_):
+                    raise ValueError(f"anchor '{event.anchor}' value contains itself")
+                count += sizes.get(event.anchor, 1)
+            if count > NODES_LIMIT:
+                raise ValueError(
+                    "document contains excessive aliasing" if sizes else "document contains too many values"
+                )
+    finally:
+        parser.dispose()
+
+
+def _plain(value: Any) -> Any:
+    """Keys as text."""
     if isinstance(value, dict):
-        return {_key(k): _plain(v, budget) for k, v in value.items()}
+        return {_key(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v, budget) for v in value]
+        return [_plain(v) for v in value]
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise ValueError(f"cannot use a value of type {type(value).__name__}")

@@ -215,8 +215,8 @@ def test_ports_with_one_number_and_two_protocols():
         pytest.param({"apiVersion": "v1", "kind": "Pod", "metadata": {}}, {"kind": "ConfigMap"}, 400, "invalid object type: /v1, Kind=Pod", id="another kind"),
         pytest.param({"apiVersion": "v2", "kind": "ConfigMap", "metadata": {}}, {}, 400, "Incorrect version specified in apply patch. Specified patch version: v2, expected: v1", id="another version"),
         pytest.param({**config(), "metadata": {"managedFields": []}}, {}, 400, "metadata.managedFields must be nil", id="managed fields"),
-        pytest.param({**config(), "nope": 1}, {}, 500, "failed to create typed patch object (d/c; /v1, Kind=ConfigMap): .nope: field not declared in schema", id="an unknown field"),
-        pytest.param({**config(), "immutable": "x", "nope": 1}, {}, 500, "failed to create typed patch object (d/c; /v1, Kind=ConfigMap): errors:\n  .immutable: expected boolean, got &{x}\n  .nope: field not declared in schema", id="two mistakes"),
+        pytest.param({**config(), "nope": 1}, {}, 400, "failed to create typed patch object (d/c; /v1, Kind=ConfigMap): .nope: field not declared in schema", id="an unknown field"),
+        pytest.param({**config(), "immutable": "x", "nope": 1}, {}, 400, "failed to create typed patch object (d/c; /v1, Kind=ConfigMap): errors:\n  .immutable: expected boolean, got &{x}\n  .nope: field not declared in schema", id="two mistakes"),
     ],
 )  # fmt: skip
 def test_mistakes(applied, more, code, message):

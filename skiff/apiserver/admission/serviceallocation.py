@@ -126,7 +126,7 @@ class _Work:
     def _headless_without_selector(self) -> None:
         """Any families are fine: someone else writes the endpoints."""
         families = list(self._spec.get("ipFamilies") or self._allocators.families[:1])
-        if len(families) == 1 and self._spec["ipFamilyPolicy"] != SINGLE:
+        if len(families) == 1 and self._spec["ipFamilyPolicy"] != SINGLE and families[0] in _OTHER:
             families.append(_OTHER[families[0]])
         self._spec["ipFamilies"] = families
 

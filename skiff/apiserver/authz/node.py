@@ -91,7 +91,7 @@ class Graph:
 
     def _owned(self, plural: str, old: Obj | None, new: Obj | None) -> None:
         for obj, step in ((old, -1), (new, 1)):
-            if obj is not None and (node := obj["spec"].get("nodeName")):
+            if obj is not None and (node := (obj.get("spec") or {}).get("nodeName")):
                 self._count(iter([(plural, "", obj["metadata"]["name"])]), node, step)
 
 
