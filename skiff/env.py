@@ -8,7 +8,6 @@ chance in this sense: it comes from `secrets` and `cryptography`.
 
 import random
 import time
-import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
@@ -55,6 +54,12 @@ def rng() -> random.Random:
     return current.get().rng
 
 
+_NOT_VERSION = ~(0xF << 76 | 0b11 << 62)
+_VERSION_4 = 4 << 76 | 0b10 << 62
+
+
 def uid() -> str:
     """A random (version 4) UUID as lower-case text."""
-    return str(uuid.UUID(int=current.get().rng.getrandbits(128), version=4))
+    bits = current.get().rng.getrandbits(128) & _NOT_VERSION | _VERSION_4
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

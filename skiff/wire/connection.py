@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import re
 import types
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 BODY_LIMIT = 3 * 1024 * 1024
 SLICE = 256 * 1024
 MAX_PIPELINED = 16
+REPEATED_BYTES = 8192
+"""A longer head is not kept for comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,19 @@ class Exchange:
     keep_alive: bool
     http10: bool
     refusal: Response | None = None
+
+
+@dataclass(slots=True)
+class Repeated:
+    """What followed the request line of a request without a body. Clients send the same again with other targets: the
+    parser has judged it once, and a request line of safe characters before it needs none."""
+
+    tail: bytes
+    headers: dict[str, str]
+    notes: dict[str, Any]
+
+
+_LINE = re.compile(rb"GET (/[A-Za-z0-9._~:@!$&'()*+,;=/-]*)(?:\?([A-Za-z0-9._~:@!$&'()*+,;=/?%-]*))? HTTP/1\.1")
 
 
 @dataclass(slots=True)
@@ -124,6 +140,8 @@ class Connection(asyncio.Protocol):
         self._in_body = False
         self._owe_continue = False
         self._since = core.now
+        self._complete: Exchange | None = None
+        self._repeated: Repeated | None = None
 
     # connection life
 
@@ -181,12 +199,21 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        known = self._repeated
+        if known is not None and data.endswith(known.tail) and self._is_idle():
+            line = _LINE.fullmatch(data, 0, len(data) - len(known.tail))
+            if line is not None:
+                self._since = self._core.now
+                self._start(Exchange(self._again(known, line), True, False))
+                return
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > self._core.limits.head_bytes:
                 self._refuse(_text(431, "431 Request Header Fields Too Large"))
                 return
+        begins = self._is_idle()
         self._since = self._core.now if not self._in_head else self._since
+        self._complete = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -199,11 +226,35 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._deaf:
                 self._refuse(_text(400, "400 Bad Request"))
+        if begins and self._complete is not None and not self._deaf:
+            self._remember(data, self._complete)
         if not self._busy:
             self._pump()
         elif len(self._queue) > MAX_PIPELINED or self._queued_size > self._core.limits.body_bytes:
             self._reading_paused = True
             self._transport.pause_reading()
+
+    def _is_idle(self) -> bool:
+        """Whether the next byte begins a request that can be started at once."""
+        return not (self._busy or self._in_head or self._in_body or self._queue or self._writing_paused or self._lost)
+
+    def _remember(self, data: bytes, exchange: Exchange) -> None:
+        """For `_again`, if `data` was this one request, without a body, and nothing else."""
+        if len(data) > REPEATED_BYTES or not data.endswith(b"\r\n\r\n") or data.count(b"\r\n\r\n") != 1:
+            return
+        request = exchange.request
+        bodiless = not {"content-length", "transfer-encoding", "expect", "upgrade"} & request.headers.keys()
+        line, _, _ = data.partition(b"\r\n")
+        if exchange.keep_alive and bodiless and not self._in_head and _LINE.fullmatch(line):
+            self._repeated = Repeated(data[len(line) :], request.headers, request.notes)
+
+    def _again(self, known: Repeated, line: re.Match[bytes]) -> Request:
+        path, query = line.groups()
+        target = path.decode()
+        return Request(
+            *("GET", target, query.decode() if query else "", known.headers, b"", None),
+            *(self._peer_cert, self._remote, target, {}, known.notes),
+        )
 
     def on_message_begin(self) -> None:
         self._url = b""
@@ -258,7 +309,8 @@ class Connection(asyncio.Protocol):
             self._refuse(_text(400, "400 Bad Request"))
             return
         self._queued_size += self._body_size
-        self._queue.append(Exchange(request, self._parser.should_keep_alive(), http10))
+        self._complete = Exchange(request, self._parser.should_keep_alive(), http10)
+        self._queue.append(self._complete)
 
     def _request(self, http10: bool) -> Request:
         """The request that was just parsed. Raises ValueError for what HTTP or UTF-8 forbids."""
@@ -418,9 +470,9 @@ class Connection(asyncio.Protocol):
         known = "Content-Length" in response.headers
         chunked = not known and not exchange.http10
         keep = keep and (known or chunked)
-        lines = "" if known or not chunked else "Transfer-Encoding: chunked\r\n"
+        lines = b"" if known or not chunked else b"Transfer-Encoding: chunked\r\n"
         if not keep:
-            lines += "Connection: close\r\n"
+            lines += b"Connection: close\r\n"
         try:
             self._transport.write(head.encode(response.status, response.headers, lines))
             if head.has_body(exchange.request.method, response.status):
@@ -469,7 +521,7 @@ class Connection(asyncio.Protocol):
     async def _upgrade(self, response: Response) -> None:
         """Hands the connection to the response's upgrade function and closes it afterwards."""
         assert response.upgrade is not None
-        self._transport.write(head.encode(101, response.headers, ""))
+        self._transport.write(head.encode(101, response.headers, b""))
         leftover, self._body = b"".join(self._body), []
         stream = self._upgraded = StreamProtocol()
         stream.adopt(self._transport, leftover, writing_paused=self._writing_paused)
@@ -521,15 +573,15 @@ class Connection(asyncio.Protocol):
             self._transport.abort() if self._writing_paused else self._transport.close()
 
 
-def _extra(exchange: Exchange, response: Response, keep: bool) -> str:
+def _extra(exchange: Exchange, response: Response, keep: bool) -> bytes:
     """The header lines that the server itself is responsible for."""
-    lines = ""
+    lines = b""
     if response.status >= 200 and response.status not in (204, 304) and "Content-Length" not in response.headers:
-        lines = f"Content-Length: {len(response.body)}\r\n"
+        lines = b"Content-Length: %d\r\n" % len(response.body)
     if not keep:
-        return f"{lines}Connection: close\r\n"
+        return lines + b"Connection: close\r\n"
     if exchange.http10:
-        return f"{lines}Connection: keep-alive\r\n"
+        return lines + b"Connection: keep-alive\r\n"
     return lines
 
 

@@ -27,7 +27,8 @@ class Request:
     path: percent-decoded, without the query. raw_path: as sent. headers: lower-case names; repeated ones joined by ", ".
     user: set by the in-process transport or the authentication filter, never by the network.
     peer_cert: the verified client certificate, DER, or None. remote: the peer's IP address or "".
-    scratch: what filters leave for those after them (for example the request's attributes for authorization).
+    scratch: what filters leave for those after them.
+    notes: what was worked out from headers and connection alone; requests of a connection with equal headers share it.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     remote: str = ""
     raw_path: str = ""
     scratch: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def query(self) -> dict[str, list[str]]:
         """All query parameters, in order, blank values kept. Raises ValueError on undecodable text."""

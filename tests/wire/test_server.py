@@ -129,6 +129,56 @@ def test_asks_for_a_body_that_waits_for_100_continue():
     assert asyncio.run(main()) == (100, b"POST /  3")
 
 
+TAIL = b" HTTP/1.1\r\nHost: x\r\n\r\n"
+FOLLOWING = [
+    pytest.param([b"GET /b?c=d%20e&f" + TAIL], id="another target"),
+    pytest.param([b"GET /b%20c?" + TAIL], id="an escaped path"),
+    pytest.param([b"GET /%ff" + TAIL], id="a path that is not UTF-8"),
+    pytest.param([b"GET /\x00" + TAIL], id="a control character in the target"),
+    pytest.param([b"GET /b c" + TAIL], id="a space in the target"),
+    pytest.param([b"GET b" + TAIL], id="a target that is no path"),
+    pytest.param([b"GET http://y/b" + TAIL], id="an absolute target"),
+    pytest.param([b"get /b" + TAIL], id="a method in lower case"),
+    pytest.param([b"HEAD /b" + TAIL], id="another method"),
+    pytest.param([b"GET /b" + TAIL + b"GET /c" + TAIL], id="two at once"),
+    pytest.param([b"GET /b HTTP/1.1\r\nX: ", b"GET /c" + TAIL], id="a head that ends with another one"),
+    pytest.param([b"GET /b HT", b"TP/1.1\r\nHost: x\r\n\r\n"], id="cut in the middle"),
+    pytest.param([b"\r\nGET /b" + TAIL], id="an empty line before it"),
+    pytest.param([b"GET /b HTTP/1.0\r\nHost: x\r\n\r\n"], id="HTTP/1.0"),
+    pytest.param(
+        [b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 28\r\n\r\n", b"GET /b" + TAIL[:-2]], id="a body like it"
+    ),
+    pytest.param([b"GET /b HTTP/1.1\r\nHost: y\r\nX: 1\r\n\r\n", b"GET /b" + TAIL], id="other headers in between"),
+]
+
+
+@pytest.mark.parametrize("data", FOLLOWING)
+def test_a_head_like_the_last_one_is_answered_as_on_a_new_connection(data):
+    """The server recognizes repeated heads without parsing them again."""
+
+    async def headers(request: Request) -> Response:
+        return Response(200, {"X-Seen": f"{request.headers} {request.raw_path}"}, (await echo(request)).body)
+
+    async def answer(*before: bytes) -> bytes:
+        async with serving(headers) as server, connected(server) as peer:
+            for request in before:
+                await peer.send(request)
+                await peer.response()
+            for part in data:
+                await peer.send(part)
+                for _ in range(5):  # the server reads what was sent
+                    await asyncio.sleep(0)
+            await peer.send(b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return await peer.rest()
+
+    async def main() -> tuple[bytes, bytes]:
+        return await answer(), await answer(GET, GET)
+
+    fresh, following = asyncio.run(main())
+    undated = [[line for line in a.split(b"\r\n") if not line.startswith(b"Date")] for a in (fresh, following)]
+    assert undated[0] == undated[1]
+
+
 def test_head_has_the_length_and_no_body():
     async def main():
         async with serving(echo) as server, connected(server) as peer:
