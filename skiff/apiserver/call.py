@@ -95,7 +95,9 @@ class Call:
 
     def answer(self, data: bytes, status: int = 200) -> Response:
         """An object in the form that the client wants."""
-        how = self.accepted()
+        return self._answer(self.accepted(), data, status)
+
+    def _answer(self, how: Accepted, data: bytes, status: int = 200) -> Response:
         if how.plain:
             response = negotiation.respond(self.request, how, data, status)
         else:
@@ -109,7 +111,7 @@ class Call:
         how, served = self.accepted(), self.served
         if how.media is negotiation.PROTOBUF and not how.form and served.form is not None:
             return self.warned(negotiation.respond(self.request, how, served.form.wrap(served.raw(entry))))
-        return self.answer(served.data(entry))
+        return self._answer(how, entry.data if served.native else served.data(entry))
 
     def answer_obj(self, obj: Obj, status: int = 200) -> Response:
         return self.answer(orjson.dumps(obj), status)

@@ -55,6 +55,11 @@ class Series:
     codes: dict[int, int] = field(default_factory=dict)
     times: Histogram = field(default_factory=Histogram)
 
+    def observe(self, code: int, seconds: float) -> None:
+        """One request has been answered (a watch: has begun)."""
+        self.codes[code] = self.codes.get(code, 0) + 1
+        self.times.observe(seconds)
+
 
 class Metrics:
     """Counts requests and their times. `render` gives the text."""
@@ -65,12 +70,10 @@ class Metrics:
         self.reading = 0
         self.writing = 0
 
-    def observe(self, info: "RequestInfo", code: int, seconds: float) -> None:
-        """One request has been answered (a watch: has begun)."""
+    def series(self, info: "RequestInfo") -> Series:
+        """Where requests like this one are counted."""
         labels = (info.verb, info.group, info.version, info.resource, info.subresource, scope(info))
-        series = self._series.get(labels) or self._new(labels)
-        series.codes[code] = series.codes.get(code, 0) + 1
-        series.times.observe(seconds)
+        return self._series.get(labels) or self._new(labels)
 
     def _new(self, labels: Labels) -> Series:
         if not self._is_known(labels):

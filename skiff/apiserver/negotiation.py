@@ -7,7 +7,7 @@ Protobuf is for built-in kinds and for metadata, never for tables: who asks for 
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -50,14 +50,20 @@ class Accepted:
 
 
 PLAIN = Accepted()
+_NOTES = ("accepted", "accepted, protobuf too")
 
 
 def accepted(request: Request, protobuf: bool = False) -> Accepted:
     """What to answer with. protobuf: the answer's kind has that form. Raises 406."""
+    noted = "pretty" not in request.query_string
+    if noted and (known := request.notes.get(_NOTES[protobuf])) is not None:
+        return cast(Accepted, known)
     header = request.headers.get("accept", "")
     found = negotiate(header, protobuf) if header else PLAIN
     if wants_pretty(request):
-        return Accepted(found.media, found.form, found.form_version, True)
+        found = Accepted(found.media, found.form, found.form_version, True)
+    if noted:
+        request.notes[_NOTES[protobuf]] = found
     return found
 
 

@@ -3,7 +3,7 @@
 Pure. Source: upstream apiserver pkg/endpoints/request/requestinfo.go.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _VERBS = {
     "POST": "create",
@@ -21,6 +21,7 @@ class RequestInfo:
     """verb: of the API for a resource, the lower-case method otherwise. resource "": not a resource request.
 
     rest: path segments after the subresource (of proxies), joined by "/", with a leading one if not empty.
+    Shared by requests once it is parsed: never changed then.
     """
 
     path: str
@@ -33,9 +34,18 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
 
+    @property
+    def is_object(self) -> bool:
+        """Of objects like it in the same collection only path and name differ (a namespace is its own namespace)."""
+        return bool(self.name) and not self.subresource and self.resource != "namespaces"
+
+    def named(self, path: str, name: str) -> "RequestInfo":
+        """The same of another object of the collection."""
+        return RequestInfo(path, self.verb, self.group, self.version, self.namespace, self.resource, "", name)
+
 
 def parse(method: str, path: str) -> RequestInfo:
-    """Whether list or watch is meant rather than get depends on the query too: see `refine`."""
+    """Whether list or watch is meant rather than get depends on the query too: see `refined`."""
     info = RequestInfo(path, method.lower())
     parts = path.split("/")
     if len(parts) > 3 and parts[1] == "api":
@@ -77,10 +87,10 @@ def _resource(info: RequestInfo, tail: list[str]) -> None:
             info.verb = "deletecollection"
 
 
-def refine(info: RequestInfo, watch: bool, field_name: str | None) -> None:
+def refined(info: RequestInfo, watch: bool, field_name: str | None) -> RequestInfo:
     """For a query: `watch=true` makes a list a watch; a field selector metadata.name=x names the object."""
-    if info.verb in ("list", "watch", "deletecollection"):
-        if watch and info.verb == "list":
-            info.verb = "watch"
-        if field_name and not info.name:
-            info.name = field_name
+    if info.verb not in ("list", "watch", "deletecollection"):
+        return info
+    verb = "watch" if watch and info.verb == "list" else info.verb
+    name = info.name or field_name or ""
+    return info if (verb, name) == (info.verb, info.name) else replace(info, verb=verb, name=name)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from skiff import env
 from skiff.api.errors import StatusError, internal, timeout
-from skiff.apiserver import requestinfo, routes
+from skiff.apiserver import requestinfo
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.apiextensions.follow import Follower
 from skiff.apiserver.authn import MASTERS, Authentication, impersonation
-from skiff.apiserver.authz import Attributes, Authorization, forbidden_error
+from skiff.apiserver.authz import Attributes, Authorization, Decision, forbidden_error
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.components import Components
 from skiff.apiserver.fanout import Watcher
@@ -23,6 +23,7 @@ from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.negotiation import dump, for_error
 from skiff.apiserver.options import boolean, first
 from skiff.apiserver.paths import Paths
+from skiff.apiserver.plans import Plan, Plans, Standing
 from skiff.apiserver.registry import Registry, unavailable
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.virtual import Identity
@@ -40,6 +41,9 @@ CAUSE_HEADER = "skiff-cause"
 CAUSE_LIMIT = 128
 AUDIT_ID = "Audit-Id"
 REQUEST_S = 60.0
+READS = frozenset(("GET", "HEAD"))
+
+Params = dict[str, list[str]]
 
 
 class APIServer:
@@ -65,6 +69,7 @@ class APIServer:
         self.custom = Follower(registry)
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
+        self.plans = Plans(registry, self.metrics)
         self.components = Components(registry.store, {})
         self.flow: FlowControl | None = None
         self.timeout_s = REQUEST_S
@@ -104,16 +109,21 @@ class APIServer:
         """Answers every request; nothing but cancellation is raised."""
         time = asyncio.get_running_loop().time
         started = time()
-        info = requestinfo.parse(request.method, request.path)
+        plan, info = self.plans.find(request.method, request.path)
         metrics = self.metrics
-        reads = request.method in ("GET", "HEAD")
-        caused_by = env.cause.get()
+        reads = request.method in READS
         if reads:
             metrics.reading += 1
         else:
             metrics.writing += 1
+            caused_by = env.cause.get()
         try:
-            response = await self._guarded(request, info)
+            params: Params = {}
+            if request.query_string:
+                params = parse_query(request)
+                if (refined := _refined(info, params)) is not info:
+                    plan, info = Plan(refined), refined
+            response = await self._guarded(request, plan, info, params)
         except StatusError as e:
             response = error_response(e, request)
         except StoreError as e:
@@ -122,66 +132,55 @@ class APIServer:
             log.exception("A request failed", extra={"method": request.method, "path": request.path})
             response = error_response(internal("the server has encountered an unexpected error"), request)
         finally:
-            env.cause.set(caused_by)  # a cause ends with its request, whoever shares our context
             if reads:
                 metrics.reading -= 1
             else:
                 metrics.writing -= 1
+                env.cause.set(caused_by)  # a cause ends with its request, whoever shares our context
         response.headers[AUDIT_ID] = request.headers.get("audit-id") or env.uid()
-        metrics.observe(info, response.status, time() - started)
+        self.plans.series(plan).observe(response.status, time() - started)
         return response
 
-    async def _guarded(self, request: Request, info: RequestInfo) -> Response:
-        params = parse_query(request) if request.query_string else {}
-        if params and info.resource:
-            _refine(info, params)
+    async def _guarded(self, request: Request, plan: Plan, info: RequestInfo, params: Params) -> Response:
         inherited = env.cause.get() if request.user is not None else ""  # a connection's context knows nothing
-        request.user = user = await self.authentication.authenticate(request)
+        user = self.authentication.known(request) or await self.authentication.authenticate(request)
         # Place in the chain: audit.
-        if impersonation.is_asked(request.headers):
-            request.user = user = await impersonation.impersonate(request.headers, user, self.authorization)
+        if impersonation.is_asked(request):
+            user = await impersonation.impersonate(request.headers, user, self.authorization)
+        request.user = user
+        standing = self.plans.standing(plan, user, self.flow)
+        serve = self._permitted(request, info, standing, params, inherited)
         if self.flow is not None:
-            return await self.flow.run(user, info, self._permitted(request, info, user, params, inherited))
+            return await self.flow.run(standing.flow, info, serve)
         if self._is_full(request, info, user):
+            serve.close()
             return too_many()
-        return await self._permitted(request, info, user, params, inherited)
+        return await serve
 
     def _is_full(self, request: Request, info: RequestInfo, user: UserInfo) -> bool:
         """Watches and masters are let in always."""
-        reads = request.method in ("GET", "HEAD")
+        reads = request.method in READS
         limit, now = (self.in_flight[0], self.metrics.reading) if reads else (self.in_flight[1], self.metrics.writing)
         return bool(limit) and now > limit and info.verb != "watch" and MASTERS not in user.groups
 
     async def _permitted(
-        self, request: Request, info: RequestInfo, user: UserInfo, params: dict[str, list[str]], inherited: str
+        self, request: Request, info: RequestInfo, standing: Standing, params: Params, inherited: str
     ) -> Response:
-        await self._authorize(
-            Attributes(
-                user,
-                info.verb,
-                info.group,
-                info.version,
-                info.resource,
-                info.subresource,
-                info.namespace,
-                info.name,
-                info.path,
-                first(params, "fieldSelector") if params else "",
-            )
-        )
+        user = standing.user
+        if standing.allowed_at != self.authorization.generation:
+            await self._check(info, standing, params)
         if self.registry.remote and self.aggregator is not None:
             remote = self.aggregator.find(request.path)
             if remote is not None:
                 return await remote.forward(request, user)
         if not info.resource:
             return await self.paths.answer(request)
-        if request.method not in ("GET", "HEAD"):
+        reads = request.method in READS
+        if not reads:
             env.cause.set(request.headers.get(CAUSE_HEADER, "")[:CAUSE_LIMIT] or inherited or env.uid())
-        served = self.registry.find(info.group, info.version, info.resource)
-        verb = routes.find(served, info)
-        assert served is not None
+        served, verb = self.plans.route(standing.plan)
         call = Call(self, request, info, served, user, params, list(served.resource.warnings))
-        if request.method in ("GET", "HEAD") or info.subresource in LONG_RUNNING:
+        if reads or info.subresource in LONG_RUNNING:
             return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -189,10 +188,24 @@ class APIServer:
         except TimeoutError:
             raise timeout("request did not complete within the allotted timeout") from None
 
-    async def _authorize(self, attributes: Attributes) -> None:
+    async def _check(self, i: RequestInfo, standing: Standing, params: Params) -> None:
+        """Raises 403."""
+        generation = self.authorization.generation
+        selector = first(params, "fieldSelector") if params else ""
+        decision = await self._authorize(
+            Attributes(
+                *(standing.user, i.verb, i.group, i.version, i.resource, i.subresource, i.namespace, i.name, i.path),
+                field_selector=selector,
+            )
+        )
+        if decision.general:
+            standing.allowed_at = generation
+
+    async def _authorize(self, attributes: Attributes) -> Decision:
         decision = await self.authorization.authorize(attributes)
         if not decision.allowed:
             raise forbidden_error(attributes, decision.reason)
+        return decision
 
     async def may_create(self, call: Call) -> None:
         """An update that creates needs the right to create. Raises 403."""
@@ -202,16 +215,16 @@ class APIServer:
         )
 
 
-def _refine(info: RequestInfo, params: dict[str, list[str]]) -> None:
+def _refined(info: RequestInfo, params: Params) -> RequestInfo:
     """What only the query tells: a list that watches, a selector that names one object."""
-    if info.verb not in ("list", "watch", "deletecollection"):
-        return
+    if not info.resource or info.verb not in ("list", "watch", "deletecollection"):
+        return info
     name = None
     for term in first(params, "fieldSelector").split(","):
         field, equals, value = term.partition("=")
         if field == "metadata.name" and equals and not value.startswith("="):
             name = value
-    requestinfo.refine(info, boolean(params, "watch"), name)
+    return requestinfo.refined(info, boolean(params, "watch"), name)
 
 
 def error_response(error: StatusError, request: Request) -> Response:

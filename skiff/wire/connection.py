@@ -14,7 +14,7 @@ import re
 import types
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -78,7 +78,7 @@ class Repeated:
     parser has judged it once, and a request line of safe characters before it needs none."""
 
     tail: bytes
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     notes: dict[str, Any]
 
 

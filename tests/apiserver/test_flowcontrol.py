@@ -181,16 +181,16 @@ def test_who_waits_too_long_is_told_to_come_back():
         async def quick():
             return Response(200)
 
-        first = asyncio.create_task(flow.run(alice, info, slow()))
+        first = asyncio.create_task(flow.run(flow.classify(alice, info), info, slow()))
         await asyncio.sleep(0)
         started = asyncio.get_running_loop().time()
-        second = await flow.run(alice, info, quick())
+        second = await flow.run(flow.classify(alice, info), info, quick())
         waited = asyncio.get_running_loop().time() - started
-        cancelled = asyncio.create_task(flow.run(alice, info, quick()))
+        cancelled = asyncio.create_task(flow.run(flow.classify(alice, info), info, quick()))
         await asyncio.sleep(1)
         cancelled.cancel()
         await asyncio.gather(cancelled, return_exceptions=True)
-        third = flow.run(alice, info, quick())
+        third = flow.run(flow.classify(alice, info), info, quick())
         third = asyncio.create_task(third)
         await asyncio.sleep(80)
         return waited, second, await first, await third, flow.levels["catch-all"].used
@@ -223,7 +223,8 @@ def test_headers_name_the_objects():
         async def answer():
             return Response(200)
 
-        return await flow.run(user("alice"), requestinfo.parse("GET", "/version"), answer())
+        info = requestinfo.parse("GET", "/version")
+        return await flow.run(flow.classify(user("alice"), info), info, answer())
 
     headers = run(scenario()).headers
     assert headers["X-Kubernetes-PF-FlowSchema-UID"] == "global-default-s"

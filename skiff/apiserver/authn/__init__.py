@@ -5,7 +5,7 @@ when it carries one that is wrong. A wrong credential never becomes anonymous: a
 still accept the request, but if none does it is 401.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from skiff.api.errors import unauthorized
@@ -17,13 +17,25 @@ MASTERS = "system:masters"
 ANONYMOUS = UserInfo("system:anonymous", (ALL_UNAUTHENTICATED,))
 
 
+HOLDS = "authentication.holds"
+"""A note on a request: a callable that tells whether the identity found still holds. Only who sets it lets the identity
+stand for the connection's next requests with equal headers; the others are asked each time."""
+_USER = "authentication.user"
+
+Holds = Callable[[], bool]
+
+
+def always() -> bool:
+    return True
+
+
 class Unauthorized(Exception):
     """The credential is wrong. The sentence goes to the log, never to the client."""
 
 
 class Authenticator(Protocol):
     async def authenticate(self, request: Request) -> UserInfo | None:
-        """None: nothing of mine in this request. Raises Unauthorized."""
+        """None: nothing of mine in this request. Raises Unauthorized. May leave the note HOLDS with a user."""
         ...
 
 
@@ -34,12 +46,22 @@ class Authentication:
         self.authenticators = list(authenticators)
         self.anonymous = anonymous
 
+    def known(self, request: Request) -> UserInfo | None:
+        """Who has authenticated with the same headers on the same connection, if that still holds."""
+        user = request.user
+        if user is None and (user := request.notes.get(_USER)) is not None and not request.notes[HOLDS]():
+            return None
+        return user
+
     async def authenticate(self, request: Request) -> UserInfo:
         """The caller with system:authenticated (or anonymous with system:unauthenticated). Raises StatusError 401.
 
         A user that the in-process transport has set is taken as it is."""
         if request.user is not None:
             return request.user
+        notes = request.notes
+        notes.pop(_USER, None)
+        notes.pop(HOLDS, None)
         failed = False
         for authenticator in self.authenticators:
             try:
@@ -48,6 +70,8 @@ class Authentication:
                 failed = True  # as upstream: another authenticator may know the same credential
                 continue
             if user is not None:
+                if HOLDS in notes:
+                    notes[_USER] = user
                 return user
         if failed or not self.anonymous:
             raise unauthorized()

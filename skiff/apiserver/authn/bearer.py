@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from skiff.apiserver.authn import Unauthorized
+from skiff.apiserver.authn import HOLDS, Holds, Unauthorized
 from skiff.apiserver.authn.jwt import unb64
 from skiff.wire.messages import Request, UserInfo
 
@@ -16,10 +16,12 @@ WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token stands for, and for which of the audiences asked about it is valid (() : no notion of audiences)."""
+    """Who a token stands for, and for which of the audiences asked about it is valid (() : no notion of audiences).
+    holds: whether it does so still; None: to be asked anew each time."""
 
     user: UserInfo
     audiences: tuple[str, ...] = ()
+    holds: Holds | None = None
 
 
 class TokenAuthenticator(Protocol):
@@ -39,7 +41,10 @@ class Bearer:
         token = token_of(request)
         if not token:
             return None
-        return (await self.identify(token, ())).user
+        identity = await self.identify(token, ())
+        if identity.holds is not None:
+            request.notes[HOLDS] = identity.holds
+        return identity.user
 
     async def identify(self, token: str, audiences: Sequence[str]) -> Identity:
         """Who the token stands for. Raises Unauthorized with all reasons."""

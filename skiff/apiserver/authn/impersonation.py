@@ -11,12 +11,14 @@ from skiff.api.errors import bad_request
 from skiff.apiserver.authn import ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS
 from skiff.apiserver.authn.serviceaccount import group_names, split_user_name
 from skiff.apiserver.authz import Attributes, Authorizer, forbidden_error
-from skiff.wire.messages import UserInfo
+from skiff.wire.messages import Request, UserInfo
 
 USER = "impersonate-user"
 GROUP = "impersonate-group"
 UID = "impersonate-uid"
 EXTRA = "impersonate-extra-"
+_ANY = (USER, GROUP, UID, EXTRA)
+_ASKED = "impersonation"
 
 
 async def impersonate(headers: Mapping[str, str], user: UserInfo, authorizer: Authorizer) -> UserInfo:
@@ -39,9 +41,12 @@ async def impersonate(headers: Mapping[str, str], user: UserInfo, authorizer: Au
     return UserInfo(name, _with_standing(name, groups), uid, extra)
 
 
-def is_asked(headers: Mapping[str, str]) -> bool:
+def is_asked(request: Request) -> bool:
     """Whether the request wants to act as someone else at all."""
-    return USER in headers or GROUP in headers or UID in headers or any(h.startswith(EXTRA) for h in headers)
+    asked = request.notes.get(_ASKED)
+    if asked is None:
+        asked = request.notes[_ASKED] = any(h.startswith(_ANY) for h in request.headers)
+    return bool(asked)
 
 
 def _extra(headers: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -1,16 +1,18 @@
 """Service account tokens: whose they are, and whether what they are bound to still exists.
 
-Signatures are checked once per token and remembered; expiry and bindings are checked at every request, so a token dies
-with its pod, secret, node or service account (upstream pkg/serviceaccount, jwt.go and claims.go).
+Signatures are checked once per token and remembered. What a token was found to mean stands until it expires or an object
+that it is bound to is another version, so it dies with its pod, secret, node or service account at once (upstream
+pkg/serviceaccount, jwt.go and claims.go).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from skiff import env
 from skiff.api import times
 from skiff.api.gvr import NODES, PODS, SECRETS, SERVICEACCOUNTS
-from skiff.api.types import GVR
+from skiff.api.types import GVR, Obj
 from skiff.apiserver.authn import Unauthorized, authenticated
 from skiff.apiserver.authn.bearer import Identity
 from skiff.apiserver.authn.jwt import Claims, KeySet, unverified
@@ -40,6 +42,24 @@ def group_names(namespace: str) -> tuple[str, str]:
     return ALL, f"{ALL}:{namespace}"
 
 
+@dataclass(slots=True)
+class Standing:
+    """How long a token that is valid now stays so without being looked at again: `holds`. bound: the objects that it is
+    bound to, as they were."""
+
+    lookup: Lookup
+    since: float
+    until: float
+    bound: list[tuple[GVR, str, str, Obj | None]] = field(default_factory=list)
+
+    def holds(self) -> bool:
+        get = self.lookup.get
+        for gvr, namespace, name, obj in self.bound:
+            if obj is None or get(gvr, namespace, name) is not obj:
+                return False
+        return self.since <= env.epoch() <= self.until
+
+
 class ServiceAccountTokens:
     """A TokenAuthenticator. issuers: the first signs, all are accepted. audiences: those of the API server."""
 
@@ -49,8 +69,12 @@ class ServiceAccountTokens:
         self.audiences = tuple(audiences)
         self._lookup = lookup
         self._verified: dict[str, Claims] = {}
+        self._identities: dict[str, tuple[Identity, Standing]] = {}
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Identity | None:
+        known = self._identities.get(token)
+        if known is not None and not audiences and known[1].holds():
+            return known[0]
         claims = self._verified.get(token)
         if claims is None:
             if unverified(token).get("iss") not in self.issuers:
@@ -60,52 +84,66 @@ class ServiceAccountTokens:
         valid = tuple(a for a in _audiences(claims) or self.audiences if a in wanted)
         if not valid:
             raise Unauthorized(f"token audiences {_audiences(claims)} is invalid for the target audiences {wanted}")
-        check_times(claims, env.epoch())
-        return Identity(await self._user(claims), valid)
+        since, until = times_of(claims, env.epoch())
+        standing = Standing(self._lookup, since, until)
+        identity = Identity(await self._user(claims, standing), valid, standing.holds)
+        if not audiences:
+            self._identities[token] = identity, standing
+        return identity
 
     def _remember(self, token: str, claims: Claims) -> Claims:
         if len(self._verified) >= REMEMBERED:
-            del self._verified[next(iter(self._verified))]
+            oldest = next(iter(self._verified))
+            del self._verified[oldest]
+            self._identities.pop(oldest, None)
         self._verified[token] = claims
         return claims
 
-    async def _user(self, claims: Claims) -> UserInfo:
+    async def _user(self, claims: Claims, standing: Standing) -> UserInfo:
         private = claims.get("kubernetes.io")
         if not isinstance(private, dict):
             raise Unauthorized("the token names no service account")
         namespace = str(private.get("namespace", ""))
         account = _ref(private, "serviceaccount")
-        await self._check(SERVICEACCOUNTS, namespace, account)
+        await self._check(SERVICEACCOUNTS, namespace, account, standing)
         secret, pod, node = (_ref(private, kind) for kind in ("secret", "pod", "node"))
         if secret:
-            await self._check(SECRETS, namespace, secret)
+            await self._check(SECRETS, namespace, secret, standing)
         if pod:
-            await self._check(PODS, namespace, pod)
+            await self._check(PODS, namespace, pod, standing)
         elif node:
-            await self._check(NODES, "", node)
+            await self._check(NODES, "", node, standing)
         extra = _extra(claims, pod, node)
         groups = group_names(namespace)
         return authenticated(user_name(namespace, account["name"]), groups, uid=account["uid"], extra=extra)
 
-    async def _check(self, gvr: GVR, namespace: str, ref: dict[str, str]) -> None:
+    async def _check(self, gvr: GVR, namespace: str, ref: dict[str, str], standing: Standing) -> None:
         """Raises Unauthorized unless the very object exists and was not deleted a while ago."""
         name = ref.get("name", "")
-        obj = self._lookup.get(gvr, namespace, name) or await self._lookup.fresh(gvr, namespace, name)
+        cached = self._lookup.get(gvr, namespace, name)
+        standing.bound.append((gvr, namespace, name, cached))
+        obj = cached or await self._lookup.fresh(gvr, namespace, name)
         if obj is None or obj["metadata"].get("uid") != ref.get("uid"):
             raise Unauthorized(f"the {gvr.kind} that the token is bound to is gone")
         deleted = obj["metadata"].get("deletionTimestamp")
-        if deleted and times.epoch(deleted) < env.epoch() - LEEWAY_S:
-            raise Unauthorized(f"the {gvr.kind} that the token is bound to has been deleted")
+        if deleted:
+            end = times.epoch(deleted) + LEEWAY_S
+            if end < env.epoch():
+                raise Unauthorized(f"the {gvr.kind} that the token is bound to has been deleted")
+            standing.until = min(standing.until, end)
 
 
-def check_times(claims: Claims, now: float) -> None:
-    """Raises Unauthorized outside of the token's life; clocks may differ by a minute."""
-    if now - LEEWAY_S > _number(claims, "exp", 0):
+def times_of(claims: Claims, now: float) -> tuple[float, float]:
+    """The token's life as first and last second; clocks may differ by a minute. Raises Unauthorized outside of it."""
+    until = _number(claims, "exp", 0) + LEEWAY_S
+    if now > until:
         raise Unauthorized("service account token has expired")
-    if now + LEEWAY_S < _number(claims, "nbf", now):
+    not_before, issued = _number(claims, "nbf", now) - LEEWAY_S, _number(claims, "iat", now) - LEEWAY_S
+    if now < not_before:
         raise Unauthorized("service account token is not valid yet")
-    if now + LEEWAY_S < _number(claims, "iat", now):
+    if now < issued:
         raise Unauthorized("service account token is issued in the future")
+    return max(not_before, issued), until
 
 
 def _number(claims: Claims, name: str, default: float) -> float:

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from skiff.apiserver.authn import authenticated
+from skiff.apiserver.authn import always, authenticated
 from skiff.apiserver.authn.bearer import Identity
 from skiff.wire.messages import UserInfo
 
@@ -18,7 +18,7 @@ class TokenFile:
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Identity | None:
         user = self._users.get(_key(token))
-        return Identity(user) if user is not None else None
+        return Identity(user, holds=always) if user is not None else None
 
 
 def load(path: str | Path) -> TokenFile:

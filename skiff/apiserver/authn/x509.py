@@ -6,7 +6,7 @@ CommonNameUserConversion). One certificate is read once.
 
 import hashlib
 
-from skiff.apiserver.authn import Unauthorized, authenticated
+from skiff.apiserver.authn import HOLDS, Unauthorized, always, authenticated
 from skiff.wire.messages import Request, UserInfo
 from skiff.wire.x509 import subject
 
@@ -25,10 +25,13 @@ class ClientCertificate:
         if der is None:
             return None
         if der in self._known:
-            return self._known[der]
-        user = self._known[der] = user_of(der)
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
+            user = self._known[der]
+        else:
+            user = self._known[der] = user_of(der)
+            if len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
+        if user is not None:
+            request.notes[HOLDS] = always
         return user
 
 

@@ -5,8 +5,8 @@ decision names the authorizer and the rule that led to it, so that `why` can tel
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from skiff.api.errors import StatusError, forbidden
@@ -38,19 +38,21 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """verdict "none" is no opinion. reason: a sentence for the user. by: which authorizer decided. rule: what in it."""
+    """verdict "none" is no opinion. reason: a sentence for the user. by: which authorizer decided. rule: what in it.
+    general: the same holds for every object of the resource in the namespace, until the authorizer says `changed`."""
 
     verdict: Literal["allow", "deny", "none"]
     reason: str = ""
     by: str = ""
     rule: str = ""
+    general: bool = False
 
     @property
     def allowed(self) -> bool:
         return self.verdict == "allow"
 
 
-NO_OPINION = Decision("none")
+NO_OPINION = Decision("none", general=True)
 
 
 class Authorizer(Protocol):
@@ -59,19 +61,43 @@ class Authorizer(Protocol):
         ...
 
 
-class Authorization:
-    """Authorizers in order: the first allow or deny wins, nobody's opinion is a refusal."""
+class Changing:
+    """Of an authorizer whose general decisions may change."""
+
+    def __init__(self) -> None:
+        self.on_change: list[Callable[[], None]] = []
+
+    def changed(self) -> None:
+        for listener in self.on_change:
+            listener()
+
+
+class Authorization(Changing):
+    """Authorizers in order: the first allow or deny wins, nobody's opinion is a refusal. generation: rises whenever a
+    decision that was general may be another one now."""
 
     def __init__(self, authorizers: Sequence[Authorizer]):
+        super().__init__()
         self.authorizers = list(authorizers)
+        self.generation = 0
+        self.on_change.append(self._next)
+        for authorizer in self.authorizers:
+            if isinstance(authorizer, Changing):
+                authorizer.on_change.append(self.changed)
+
+    def _next(self) -> None:
+        self.generation += 1
 
     async def authorize(self, attrs: Attributes) -> Decision:
-        """The decision; the reasons of those without an opinion are joined, as upstream's union does."""
+        """The decision; the reasons of those without an opinion are joined, as upstream's union does. It is general if
+        all who were asked are."""
         reasons = []
+        general = True
         for authorizer in self.authorizers:
             decision = await authorizer.authorize(attrs)
+            general = general and decision.general
             if decision.verdict != "none":
-                return decision
+                return decision if general == decision.general else replace(decision, general=general)
             if decision.reason:
                 reasons.append(decision.reason)
         return Decision("none", "\n".join(reasons))

@@ -24,6 +24,8 @@ Vertex = tuple[str, str, str]
 """(plural, namespace, name)"""
 
 _ALLOW = Decision("allow", by="Node")
+_SILENT = Decision("none")
+"""No opinion on a node's request: never a general one, since others of the node's depend on the object."""
 
 
 def node_name(user: UserInfo) -> str | None:
@@ -183,7 +185,7 @@ class NodeAuthorizer:
         special = _BY_RESOURCE.get((attrs.group, attrs.resource))
         if special is not None:
             return special(self, node, attrs)
-        return _ALLOW if any(rule.allows(attrs) for rule in self._rules) else NO_OPINION
+        return _ALLOW if any(rule.allows(attrs) for rule in self._rules) else _SILENT
 
     def related(self, node: str, attrs: Attributes) -> Decision:
         if not attrs.name:
@@ -257,11 +259,11 @@ class NodeAuthorizer:
         if attrs.subresource == "status" and attrs.verb in ("update", "patch"):
             return _ALLOW
         if attrs.subresource:
-            return NO_OPINION
+            return _SILENT
         if attrs.verb in ("create", "update", "patch"):
             return _ALLOW
         if attrs.verb not in ("get", "list", "watch"):
-            return NO_OPINION
+            return _SILENT
         if attrs.name == node:
             return _ALLOW
         if not attrs.name:
@@ -275,7 +277,7 @@ class NodeAuthorizer:
         if wanted == ("", "get"):
             return self.related(node, attrs)
         if wanted not in (("", "list"), ("", "watch")):
-            return NO_OPINION
+            return _SILENT
         if _selects(attrs.field_selector, "spec.nodeName", node):
             return _ALLOW
         if attrs.name:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.authn.serviceaccount import user_name
-from skiff.apiserver.authz import Attributes, Decision
+from skiff.apiserver.authz import Attributes, Changing, Decision
 from skiff.apiserver.authz.rules import Rule, compile_rules
 from skiff.apiserver.lookup import Lookup
 from skiff.wire.messages import UserInfo
@@ -35,36 +35,22 @@ class Grant:
     source: str
 
 
-class RBAC:
+class RBAC(Changing):
     """An Authorizer, and the answer to "which rules does this user have"."""
 
     def __init__(self, lookup: Lookup):
+        super().__init__()
         self._roles: dict[RoleKey, tuple[Rule, ...]] = {}
         # namespace of the binding ("" = ClusterRoleBinding) → subject → binding name → grant
         self._grants: dict[str, dict[SubjectKey, dict[str, Grant]]] = {}
         self._remembered: dict[tuple[str, tuple[str, ...], str], tuple[Grant, ...]] = {}
-        self._allowed: dict[tuple[object, ...], Decision] = {}
         for gvr in (ROLES, CLUSTERROLES):
             lookup.subscribe(gvr, self._role_changed)
         for gvr in (ROLEBINDINGS, CLUSTERROLEBINDINGS):
             lookup.subscribe(gvr, self._binding_changed)
 
     async def authorize(self, attrs: Attributes) -> Decision:
-        """What is allowed whatever the object's name is remembered until a role or a binding changes."""
-        a, user = attrs, attrs.user
-        key = (user.name, user.groups, a.verb, a.group, a.resource, a.subresource, a.namespace)
-        known = self._allowed.get(key)
-        if known is not None:
-            return known
-        decision, is_general = self._decide(attrs)
-        if is_general:
-            if len(self._allowed) >= REMEMBERED:
-                self._allowed.clear()
-            self._allowed[key] = decision
-        return decision
-
-    def _decide(self, attrs: Attributes) -> tuple[Decision, bool]:
-        """The decision, and whether it allows the same to every object of the resource."""
+        """What is allowed whatever the object's name is general."""
         errors: list[str] = []
         for grant in self.grants(attrs.user, attrs.namespace):
             rules = self._roles.get(grant.role)
@@ -73,13 +59,13 @@ class RBAC:
                 continue
             for rule in rules:
                 if rule.allows(attrs):
-                    allowed = Decision("allow", f"RBAC: allowed by {grant.source}", "RBAC", grant.source)
-                    return allowed, bool(attrs.resource) and not rule.names
+                    reason = f"RBAC: allowed by {grant.source}"
+                    return Decision("allow", reason, "RBAC", grant.source, bool(attrs.resource) and not rule.names)
         if not errors:
-            return _NO_RULE, False
+            return _NO_RULE
         distinct = list(dict.fromkeys(errors))
         why = distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
-        return Decision("none", f"RBAC: {why}", "RBAC"), False
+        return Decision("none", f"RBAC: {why}", "RBAC")
 
     def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], list[str]]:
         """All rules that the user has in a namespace ("" = cluster-wide ones only), and the roles that are missing."""
@@ -114,17 +100,16 @@ class RBAC:
         return found
 
     def _role_changed(self, old: Obj | None, new: Obj | None) -> None:
-        self._allowed.clear()
         meta = (new or old or {})["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         if new is None:
             self._roles.pop(key, None)
         else:
             self._roles[key] = compile_rules(new.get("rules"))
+        self.changed()
 
     def _binding_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._remembered.clear()
-        self._allowed.clear()
         if old is not None:
             scope = self._grants.get(old["metadata"].get("namespace", ""), {})
             for subject, _ in subject_grants(old):
@@ -135,6 +120,7 @@ class RBAC:
             scope = self._grants.setdefault(new["metadata"].get("namespace", ""), {})
             for subject, grant in subject_grants(new):
                 scope.setdefault(subject, {})[new["metadata"]["name"]] = grant
+        self.changed()
 
 
 _NO_RULE = Decision("none", "", "RBAC")

@@ -3,7 +3,7 @@
 from skiff.apiserver.authn import MASTERS
 from skiff.apiserver.authz import NO_OPINION, Attributes, Decision
 
-_ALLOW = Decision("allow", by="SuperUser", rule=f"group {MASTERS}")
+_ALLOW = Decision("allow", by="SuperUser", rule=f"group {MASTERS}", general=True)
 
 
 class SuperUser:

@@ -63,6 +63,8 @@ class Pool:
     """The levels that lend each other seats."""
 
     levels: list["Level"] = field(default_factory=list)
+    waiting: int = 0
+    """Requests, in all levels."""
 
     def spare(self, borrower: "Level") -> int:
         """Seats that others can lend now, less what is lent already."""
@@ -72,6 +74,8 @@ class Pool:
         return idle - sum(max(0, o.used - o.settings.nominal) for o in self.levels)
 
     def dispatch(self) -> None:
+        if not self.waiting:
+            return
         for level in self.levels:
             if level.waiting:
                 level.dispatch()
@@ -93,11 +97,26 @@ class Level:
         self.rejected: dict[str, int] = {}
         self._queues = [Queue() for _ in range(self.settings.queues)]
 
+    def take(self, width: int) -> bool:
+        """Seats without a ticket, if they are free and nobody waits. To be given back with `give`."""
+        if self.exempt or (not self.waiting and self._fits(width)):
+            self.used += width
+            self.dispatched += 1
+            return True
+        return False
+
+    def give(self, width: int) -> None:
+        self.used -= width
+        if self.pool.waiting:
+            if self.waiting:
+                self.dispatch()
+            self.pool.dispatch()
+
     def enter(self, width: int, flow: int) -> Ticket:
         """A ticket that runs, or that waits until its `start` is called. Raises Rejected."""
         ticket = Ticket(self, width, flow)
-        if self.exempt or (not self.waiting and self._fits(width)):
-            self._run(ticket)
+        if self.take(width):
+            ticket.running = True
             return ticket
         if not self._queues:
             raise self.refuse("concurrency-limit")
@@ -111,13 +130,10 @@ class Level:
     def leave(self, ticket: Ticket, seconds: float) -> None:
         """A running request has ended, after so long."""
         ticket.running = False
-        self.used -= ticket.width
         if ticket.queue is not None:  # one that waited; the others were no burden
             ticket.queue.seats -= ticket.width
             ticket.queue.start += ticket.width * (seconds - ESTIMATED_S)
-        if self.waiting:
-            self.dispatch()
-        self.pool.dispatch()
+        self.give(ticket.width)
 
     def abandon(self, ticket: Ticket) -> None:
         """A waiting request waits no more."""
@@ -125,7 +141,7 @@ class Level:
         if queue is not None and ticket in queue.waiting:
             queue.waiting.remove(ticket)
             queue.seats -= ticket.width
-            self.waiting -= 1
+            self._wait(-1)
 
     def dispatch(self) -> None:
         """Starts those who come next, while there are seats."""
@@ -135,7 +151,7 @@ class Level:
             if not (self.exempt or self._fits(ticket.width)):
                 return
             queue.waiting.popleft()
-            self.waiting -= 1
+            self._wait(-1)
             self.virtual = max(self.virtual, queue.start)
             queue.start += ticket.width * ESTIMATED_S
             self._run(ticket)
@@ -149,7 +165,7 @@ class Level:
         if (before.queues, before.hand) != (self.settings.queues, self.settings.hand):
             waiting = [t for q in self._queues for t in q.waiting]
             self._queues = [Queue() for _ in range(max(self.settings.queues, 1 if waiting else 0))]
-            self.waiting = 0
+            self._wait(-self.waiting)
             for ticket in waiting:
                 self._join(ticket, self._choose(ticket.flow))
         self.dispatch()
@@ -184,7 +200,11 @@ class Level:
         queue.start = max(self.virtual, queue.start) if not queue.seats else queue.start
         queue.seats += ticket.width
         queue.waiting.append(ticket)
-        self.waiting += 1
+        self._wait(1)
+
+    def _wait(self, more: int) -> None:
+        self.waiting += more
+        self.pool.waiting += more
 
 
 def deal(entropy: int, deck: int, hand: int) -> list[int]:

@@ -1,11 +1,11 @@
 """Flow control in the server's chain: a request gets its seats, waits for them, or is turned away.
 
-The usual case costs two dictionary look-ups: what a request falls under is remembered by user and resource until the
-configuration changes. Watches hold their seats until they have begun; other long requests hold none.
+The usual case costs a counter: what a request falls under is the caller's to remember until `generation` rises, and free
+seats are taken without a ticket. Watches hold their seats until they have begun; other long requests hold none.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from skiff.api.errors import StatusError
@@ -15,7 +15,6 @@ from skiff.apiserver.flowcontrol.fairqueue import Level, Pool, Rejected, Setting
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.wire.messages import Response, UserInfo
 
-REMEMBERED = 4096
 OBJECTS_PER_SEAT = 100
 MAX_LIST_SEATS = 10
 LONG_RUNNING = frozenset(("log", "exec", "attach", "portforward", "proxy"))
@@ -27,11 +26,12 @@ Count = Callable[[RequestInfo], int]
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """What requests of one user on one resource fall under."""
+    """What requests of one user on one resource fall under. headers: those that say so."""
 
     schema: classify.Schema
     level: Level
     flow: int
+    headers: Mapping[str, str]
 
 
 class FlowControl:
@@ -44,7 +44,8 @@ class FlowControl:
         self._pool = Pool()
         self.levels: dict[str, Level] = {}
         self._schemas: list[classify.Schema] = []
-        self._known: dict[tuple[object, ...], Class | None] = {}
+        self.generation = 0
+        """Of the configuration."""
         self.configure(defaults.levels(), defaults.schemas())
 
     def configure(self, levels: Iterable[Obj], schemas: Iterable[Obj]) -> None:
@@ -61,7 +62,7 @@ class FlowControl:
         found = {o["metadata"]["name"]: o for o in defaults.schemas() if o["metadata"]["name"] in defaults.MANDATORY}
         found |= {o["metadata"]["name"]: o for o in schemas}
         self._schemas = classify.ordered(classify.compile_schema(o) for o in found.values())
-        self._known.clear()
+        self.generation += 1
 
     def _level(self, name: str, settings: Settings | None, uid: str) -> None:
         if name in self.levels:
@@ -74,52 +75,46 @@ class FlowControl:
         level.configure(None, level.uid)
 
     def classify(self, user: UserInfo, info: RequestInfo) -> Class | None:
-        key = (
-            user.name,
-            user.groups,
-            info.verb,
-            info.group,
-            info.resource or info.path,
-            info.subresource,
-            info.namespace,
-        )
-        try:
-            return self._known[key]
-        except KeyError:
-            pass
+        """Holds for every object of the resource in the namespace, until `generation` rises."""
         schema = classify.find(self._schemas, self.levels, user, info)
-        found = Class(schema, self.levels[schema.level], schema.flow(user, info)) if schema is not None else None
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        self._known[key] = found
-        return found
+        if schema is None:
+            return None
+        level = self.levels[schema.level]
+        return Class(schema, level, schema.flow(user, info), {SCHEMA_UID: schema.uid, LEVEL_UID: level.uid})
 
-    async def run(self, user: UserInfo, info: RequestInfo, serve: Awaitable[Response]) -> Response:
+    async def run(self, found: Class | None, info: RequestInfo, serve: Awaitable[Response]) -> Response:
         """The response to a request, after its wait. Never starts `serve` for one that is turned away: 429 then."""
-        found = self.classify(user, info)
         if found is None or info.subresource in LONG_RUNNING:
             return await serve
         level = found.level
-        loop = asyncio.get_running_loop()
-        try:
-            ticket = level.enter(self.width(info) if not level.exempt else 1, found.flow)
-            if not ticket.running:
-                await self._wait(ticket)
-        except Rejected:
-            _discard(serve)
-            return _marked(too_many(), found)
-        except BaseException:
-            _discard(serve)
-            raise
-        started = loop.time()
+        width = 1 if level.exempt else self.width(info)
+        ticket = None
+        if not level.take(width):
+            try:
+                ticket = level.enter(width, found.flow)
+                if not ticket.running:
+                    await self._wait(ticket)
+            except Rejected:
+                _discard(serve)
+                response = too_many()
+                response.headers |= found.headers
+                return response
+            except BaseException:
+                _discard(serve)
+                raise
+        started = asyncio.get_running_loop().time() if ticket is not None else 0
         try:
             response = await serve
         except StatusError as e:
-            e.headers |= {SCHEMA_UID: found.schema.uid, LEVEL_UID: level.uid}
+            e.headers |= found.headers
             raise
         finally:
-            level.leave(ticket, loop.time() - started)
-        return _marked(response, found)
+            if ticket is None:
+                level.give(width)
+            else:
+                level.leave(ticket, asyncio.get_running_loop().time() - started)
+        response.headers |= found.headers
+        return response
 
     def width(self, info: RequestInfo) -> int:
         """Seats: more for lists (and watches that begin with one) of many objects."""
@@ -173,12 +168,6 @@ class FlowControl:
 def too_many() -> Response:
     headers = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", "Retry-After": "1"}
     return Response(429, headers, b"Too many requests, please try again later.\n")
-
-
-def _marked(response: Response, found: Class) -> Response:
-    response.headers[SCHEMA_UID] = found.schema.uid
-    response.headers[LEVEL_UID] = found.level.uid
-    return response
 
 
 def _discard(serve: Awaitable[Response]) -> None:
