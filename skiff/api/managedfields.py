@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from skiff.api import fieldset
+from skiff.api import fieldset, firstfields
 from skiff.api.fieldset import FieldSet, difference, recursive_difference, union
 from skiff.api.structured import Comparison, Node, compare
 from skiff.api.types import Obj
@@ -122,6 +122,14 @@ def track_update(
     An object without managedFields stays without them.
     """
     given = new["metadata"].pop("managedFields", None)
+    if old is None and not given and node is not None:
+        fields = strip(firstfields.of(node)(new))
+        if reset:
+            fields = recursive_difference(fields, reset)
+        if fields:
+            entry = new_entry(manager, UPDATE, api_version, fields, subresource=subresource, time=now)
+            new["metadata"]["managedFields"] = [entry]
+        return
     entries = _starting_entries(given, old, subresource)
     if not entries and old is not None:
         return

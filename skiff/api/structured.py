@@ -5,7 +5,7 @@ maps, lists of type map and set). Where there is no schema, objects consist of f
 nothing given is changed, results share parts with what was given. Source: structured-merge-diff, typed.
 
 Upstream compares Go structs, in which some fields cannot be absent: a struct that is no pointer (`spec`, `strategy`) or
-a required list exists, empty, from the beginning, so setting something in it does not create it. `_exists` knows them.
+a required list exists, empty, from the beginning, so setting something in it does not create it. `exists` knows them.
 """
 
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def indexed(node: SchemaNode, items: list[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _exists(node: Node, key: str, field: Node) -> bool:
+def exists(node: Node, key: str, field: Node) -> bool:
     """Whether the field of a built-in kind exists even when it is not set."""
     if node is None or field is None or not node.definition:
         return False
@@ -179,14 +179,14 @@ def _compare_maps(old: dict[str, Any], new: dict[str, Any], node: Node, into: Co
                 _compare(before, value, child(node, key), f"f:{key}", into)
             continue
         field = child(node, key)
-        if _exists(node, key, field):
+        if exists(node, key, field):
             _compare(None, value, field, f"f:{key}", into)
         else:
             into.added[f"f:{key}"] = whole(value, field)
     for key, value in old.items():
         if key not in new:
             field = child(node, key)
-            if _exists(node, key, field):
+            if exists(node, key, field):
                 _compare(value, None, field, f"f:{key}", into)
             else:
                 into.removed[f"f:{key}"] = whole(value, field)

@@ -4,8 +4,10 @@ Instants are epoch seconds (float) or aware datetimes. `parse` accepts what upst
 fraction) and words its errors as Go's time package does, because they reach clients inside 400 answers.
 """
 
+import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
@@ -40,7 +42,19 @@ def _moment(instant: float | datetime) -> datetime:
 
 def format_time(instant: float | datetime) -> str:
     """As metav1.Time: `2026-01-02T15:04:05Z`, fractions cut off."""
-    return _moment(instant).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    if isinstance(instant, datetime):
+        return _format(_moment(instant))
+    return _format_second(math.floor(instant))
+
+
+@lru_cache(64)
+def _format_second(second: int) -> str:
+    """Every write of a second carries the same text."""
+    return _format(_moment(second))
+
+
+def _format(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
 def format_micro(instant: float | datetime) -> str:

@@ -2,20 +2,20 @@
 
 Guarantees: an object version is encoded once; entries are immutable and shared; every change is offered to each
 interested watcher exactly once and in revision order; nothing here costs O(objects) per write. Loads on first use
-(`ready`). The cache holds no decoded objects except for those that a reader asked for through `Entry.obj`.
+(`ready`). The cache holds few decoded objects: those that a reader asked for through `Entry.obj`, and what was written
+last (`expect`), so that neither the cache nor the next writer has to decode it.
 """
 
 import asyncio
 import logging
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from skiff import env
-from skiff.api.types import GVR, Obj
+from skiff.api.types import Obj
+from skiff.apiserver.entries import Change, Codec, Entry
 from skiff.apiserver.fanout import Fanout
 from skiff.store import Event, Record, Store
 
@@ -33,122 +33,6 @@ RING_SECONDS = 75.0
 
 WARM = 32
 """So many of the last changes stay encoded: every watcher of then has its bytes, few come back for older ones."""
-
-_RV = b'"resourceVersion":"'
-_NO_LABELS: Mapping[str, str] = {}
-
-
-class Entry:
-    """One version of one object. data: its JSON with resourceVersion. fields: the selectable values, in the order of
-    `WatchCache.field_names`. raw: its protobuf message, once somebody has asked for it. Immutable otherwise."""
-
-    __slots__ = ("_obj", "data", "fields", "labels", "name", "namespace", "raw", "revision")
-
-    def __init__(
-        self,
-        namespace: str,
-        name: str,
-        revision: int,
-        data: bytes,
-        labels: Mapping[str, str],
-        fields: tuple[str, ...],
-    ):
-        self.namespace = namespace
-        self.name = name
-        self.revision = revision
-        self.data = data
-        self.labels = labels
-        self.fields = fields
-        self.raw: bytes | None = None
-        self._obj: Obj | None = None
-
-    @property
-    def obj(self) -> Obj:
-        """The decoded object, shared and read-only; kept once asked for."""
-        if self._obj is None:
-            self._obj = orjson.loads(self.data)
-        return self._obj
-
-    def decode(self) -> Obj:
-        """The decoded object, the caller's own."""
-        decoded: Obj = orjson.loads(self.data)
-        return decoded
-
-
-class Change:
-    """One change of one object as the cache saw it. wires: encoded watch events, made once per type and view."""
-
-    __slots__ = ("_gone", "at", "new", "old", "revision", "wires")
-
-    def __init__(self, revision: int, old: Entry | None, new: Entry | None, at: float):
-        self.revision = revision
-        self.old = old
-        self.new = new
-        self.at = at
-        self._gone: Entry | None = None
-        self.wires: dict[tuple[str, Any], bytes] = {}
-
-    def gone(self) -> Entry:
-        """The old version as a DELETED event shows it: with this change's resourceVersion."""
-        if self._gone is None:
-            assert self.old is not None
-            old = self.old
-            data = old.data.replace(b'%s%d"' % (_RV, old.revision), b'%s%d"' % (_RV, self.revision), 1)
-            self._gone = Entry(old.namespace, old.name, self.revision, data, old.labels, old.fields)
-        return self._gone
-
-
-class Codec:
-    """Between stored values and entries of one resource. A stored value is the object's JSON without resourceVersion,
-    kind, apiVersion and metadata first, so that the version can be spliced in without decoding."""
-
-    def __init__(self, gvr: GVR, selectable: Mapping[str, Callable[[Obj], str]]):
-        self.gvr = gvr
-        self.head = b'{"kind":"%s","apiVersion":"%s","metadata":{' % (
-            gvr.kind.encode(),
-            gvr.api_version.encode(),
-        )
-        self._cut = len(self.head)
-        self.field_names = tuple(selectable)
-        self._getters = tuple(selectable.values())
-        self.prefix = f"/registry/{gvr.group or 'core'}/{gvr.plural}/"
-        self.upgrade: Callable[[Obj], Obj] | None = None
-
-    def key(self, namespace: str, name: str) -> str:
-        return f"{self.prefix}{namespace}/{name}" if self.gvr.namespaced else self.prefix + name
-
-    def split(self, key: str) -> tuple[str, str]:
-        """(namespace, name) of a stored key."""
-        namespace, _, name = key[len(self.prefix) :].rpartition("/")
-        return namespace, name
-
-    def encode(self, obj: Obj) -> bytes:
-        """The stored value. The object's own resourceVersion is left out; the object is not changed."""
-        meta = obj["metadata"]
-        if "resourceVersion" in meta:
-            meta = {k: v for k, v in meta.items() if k != "resourceVersion"}
-        ordered = {"kind": self.gvr.kind, "apiVersion": self.gvr.api_version, "metadata": meta}
-        for k, v in obj.items():
-            if k not in ordered:
-                ordered[k] = v
-        return orjson.dumps(ordered)
-
-    def splice(self, value: bytes, revision: int) -> bytes:
-        """The served JSON of a stored value."""
-        if value.startswith(self.head):
-            return b'%s"resourceVersion":"%d",%s' % (self.head, revision, value[self._cut :])
-        obj = orjson.loads(value)
-        if self.upgrade is not None:
-            obj = self.upgrade(obj)
-        obj["apiVersion"], obj["kind"] = self.gvr.api_version, self.gvr.kind
-        return self.splice(self.encode(obj), revision)
-
-    def entry(self, key: str, value: bytes, revision: int) -> Entry:
-        data = self.splice(value, revision)
-        obj = orjson.loads(data)
-        meta = obj["metadata"]
-        fields = tuple([get(obj) for get in self._getters])
-        return Entry(meta.get("namespace", ""), meta["name"], revision, data, meta.get("labels") or _NO_LABELS, fields)
 
 
 class WatchCache:
@@ -172,6 +56,7 @@ class WatchCache:
         self.count = 0
         self.changed = 0
         self._early: list[Event] = []
+        self._expected: dict[str, tuple[bytes, Obj]] = {}
         self._spaces: dict[str, dict[str, Entry]] = {}
         self._space_order: list[str] = []
         self._name_order: dict[str, list[str]] = {}
@@ -236,6 +121,15 @@ class WatchCache:
 
     # --- changing
 
+    def expect(self, key: str, value: bytes, obj: Obj) -> None:
+        """This value is about to be written, and this is the object of it, which becomes the cache's."""
+        if self.loaded:
+            self._expected[key] = value, obj
+
+    def unexpect(self, key: str) -> None:
+        """It was not written, or that is not known."""
+        self._expected.pop(key, None)
+
     def apply(self, event: Event) -> None:
         """Called by the hub for each event of this resource, in revision order."""
         if not self.loaded:
@@ -261,11 +155,13 @@ class WatchCache:
         self.fanout.offer(change)
         if self.subscribers:
             self._tell(old, new)
+        if old is not None:
+            self.hub.recent.discard(old)
 
     def _tell(self, old: Entry | None, new: Entry | None) -> None:
-        """Subscribers share one decoded object, which is not kept."""
-        before = old.decode() if old is not None else None
-        after = new.decode() if new is not None else None
+        """Subscribers share one decoded object, which is not kept for them."""
+        before = old.peek() if old is not None else None
+        after = new.peek() if new is not None else None
         for handler in self.subscribers:
             try:
                 handler(before, after)
@@ -283,7 +179,12 @@ class WatchCache:
             self._tell(gone, None)
 
     def _entry_of(self, record: Record) -> Entry:
-        return self.codec.entry(record.key, record.value, record.revision)
+        value, obj = self._expected.pop(record.key, (None, None)) if self._expected else (None, None)
+        if obj is None or value is not record.value:  # written by somebody else, or read from history
+            return self.codec.entry(record.key, record.value, record.revision)
+        entry = self.codec.written(obj, record.value, record.revision)
+        self.hub.recent.add(entry)
+        return entry
 
     def _remember(self, change: Change) -> None:
         ring = self._ring

@@ -10,7 +10,7 @@ from skiff.api.errors import bad_request
 from skiff.api.types import Obj
 from skiff.apiserver import negotiation
 from skiff.apiserver.admission import Attributes, Operation
-from skiff.apiserver.cache import Entry
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.negotiation import Accepted
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Served
@@ -53,9 +53,9 @@ class Call:
         kind = self.request.headers.get("content-type", "")
         return self.request.body if not kind or "json" in kind else b""
 
-    def decode(self, data: Any, validation: str, raw: bytes = b"") -> Obj:
-        """A checked, defaulted object; findings become warnings."""
-        obj, warnings = self.served.decode(data, validation=validation, raw=raw)
+    def decode(self, data: Any, validation: str, raw: bytes = b"", known: Obj | None = None) -> Obj:
+        """A checked, defaulted object; findings become warnings. known: see Served.decode."""
+        obj, warnings = self.served.decode(data, validation=validation, raw=raw, known=known)
         if warnings:
             self.warnings += warnings
         return obj

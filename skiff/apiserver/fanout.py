@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skiff.apiserver.cache import Change, Entry
+    from skiff.apiserver.entries import Change, Entry
 
 BACKLOG = 10_000
 """Events that a watcher may leave unread before it is closed as too slow."""

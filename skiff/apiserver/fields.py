@@ -49,7 +49,7 @@ def track(call: Call, new: Obj, old: Obj | None, manager: str) -> Obj:
     return new
 
 
-def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | None], Awaitable[Obj]]:
+def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Callable[[], Obj] | None], Awaitable[Obj]]:
     """Makes the new object by applying a configuration to the current one; ownership is noted with it. Raises 400."""
     served = call.served
     if not isinstance(patch, dict) or not isinstance(patch.get("metadata", {}), dict):
@@ -58,9 +58,9 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | Non
     metadata.match_namespace(config["metadata"], call.namespace)
     metadata.check_name(config["metadata"], call.info.name)
 
-    async def make(old: Obj | None) -> Obj:
+    async def make(load: Callable[[], Obj] | None) -> Obj:
         merged = apply(
-            old,
+            load() if load is not None else None,
             config,
             served.node,
             manager=call.manager(wanted.field_manager),

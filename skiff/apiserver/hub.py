@@ -12,7 +12,8 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from skiff.api.errors import timeout
-from skiff.apiserver.cache import Codec, WatchCache
+from skiff.apiserver.cache import WatchCache
+from skiff.apiserver.entries import Codec, Recent
 from skiff.store import Compacted, Event, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Hub:
         self.revision = 0
         self.horizon = 0
         """Nobody is shown the past before this revision (`move_horizon`), though the store may know it."""
+        self.recent = Recent()
         self._caches: dict[str, WatchCache] = {}
         self._attached: dict[str, Applies] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []

@@ -15,7 +15,8 @@ from skiff.api.errors import StatusError, already_exists, conflict, not_found, s
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
-from skiff.apiserver.cache import Codec, Entry, WatchCache
+from skiff.apiserver.cache import WatchCache
+from skiff.apiserver.entries import Codec, Entry
 from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
 from skiff.apiserver.metrics import Histogram
@@ -148,7 +149,7 @@ class Registry:
         value = await self._value(served, obj)
         try:
             put = Put(key, value, expected=0, ttl_seconds=served.resource.ttl_seconds)
-            revision = await self._write(put, "create", served.gvr, _along(served, None, obj))
+            revision = await self._put(served, put, obj, "create", _along(served, None, obj))
         except Mismatch:
             raise already_exists(served.gvr, meta["name"]) from None
         return _shown(served, obj, value, revision), revision
@@ -158,7 +159,7 @@ class Registry:
         key = served.codec.key(entry.namespace, entry.name)
         value = await self._value(served, obj)
         put = Put(key, value, expected=entry.revision, ttl_seconds=served.resource.ttl_seconds)
-        revision = await self._write(put, "update", served.gvr, _along(served, entry, obj))
+        revision = await self._put(served, put, obj, "update", _along(served, entry, obj))
         return _shown(served, obj, value, revision)
 
     async def erase(self, served: Served, entry: Entry) -> int:
@@ -188,6 +189,16 @@ class Registry:
 
     async def _value(self, served: Served, obj: Obj) -> bytes:
         return served.value(obj) if served.convert is None else await served.convert(obj)
+
+    async def _put(self, served: Served, put: Put, obj: Obj, operation: str, along: Sequence[Put | Delete]) -> int:
+        """Gives the decoded object away to the cache, where that is what the cache would decode."""
+        if served.native and not served.resource.custom:
+            served.cache.expect(put.key, put.value, obj)
+        try:
+            return await self._write(put, operation, served.gvr, along)
+        except BaseException:
+            served.cache.unexpect(put.key)
+            raise
 
     async def _write(self, op: Put | Delete, operation: str, gvr: GVR, along: Sequence[Put | Delete]) -> int:
         time = asyncio.get_running_loop().time

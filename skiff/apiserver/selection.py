@@ -9,7 +9,7 @@ from skiff.api import fieldselectors, selectors
 from skiff.api.errors import bad_request
 from skiff.api.fieldselectors import FieldSelector
 from skiff.api.selectors import Selector
-from skiff.apiserver.cache import Entry
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.fanout import ALL, Slot
 from skiff.apiserver.served import Served
 

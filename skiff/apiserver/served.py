@@ -15,14 +15,17 @@ from skiff.api.errors import StatusError, bad_request
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
-from skiff.apiserver.cache import Codec, Entry, WatchCache
+from skiff.apiserver.cache import WatchCache
+from skiff.apiserver.entries import Codec, Entry
 from skiff.store import Delete, Put
 
 
 class Decoder(Protocol):
     """As skiff.api.decode.Checker."""
 
-    def check(self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"") -> tuple[Obj, list[str]]: ...
+    def check(
+        self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
+    ) -> tuple[Obj, list[str]]: ...
 
 
 class Served:
@@ -107,6 +110,10 @@ class Served:
             entry.raw = self.form.encode(entry.decode())
         return entry.raw
 
+    def shown(self, entry: Entry) -> Obj:
+        """The served object, read-only."""
+        return entry.peek() if self.native else self.load(entry)
+
     def load(self, entry: Entry) -> Obj:
         """The served object, the caller's own."""
         obj = entry.decode()
@@ -133,8 +140,11 @@ class Served:
 
     # --- decoding what clients send
 
-    def decode(self, data: Any, *, validation: str = "Warn", raw: bytes = b"") -> tuple[Obj, list[str]]:
-        """A checked and defaulted object of this kind, in place, with sentences for Warning headers. Raises 400."""
+    def decode(
+        self, data: Any, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
+    ) -> tuple[Obj, list[str]]:
+        """A checked and defaulted object of this kind, in place, with sentences for Warning headers. known: a decoded
+        object of this kind; what `data` has of it is not checked again. Raises 400."""
         if not isinstance(data, dict):
             raise self.undecodable("json: cannot unmarshal into Go value of type " + self._go_type(), data)
         self._check_kind(data)
@@ -142,7 +152,7 @@ class Served:
         if metadata is not None and not isinstance(metadata, dict):
             raise self.undecodable("json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta", data)
         try:
-            obj, warnings = self.checker.check(data, validation=validation, raw=raw)
+            obj, warnings = self.checker.check(data, validation=validation, raw=raw, known=known)
         except DecodeError as e:
             raise self.undecodable(str(e), data) from None
         if obj.get("metadata") is None:

@@ -10,8 +10,8 @@ from skiff.api.errors import StatusError, bad_request, not_acceptable
 from skiff.api.resources import Printer
 from skiff.api.types import Obj
 from skiff.apiserver import negotiation, options
-from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.fanout import Encode
 from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.verbs.list import Listing

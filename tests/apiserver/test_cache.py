@@ -7,6 +7,7 @@ from contextlib import aclosing
 import orjson
 import pytest
 
+from skiff.apiserver.entries import Entry, Recent
 from skiff.testing.builders import configmap, pod
 from skiff.testing.builders import namespace as namespace_object
 
@@ -145,3 +146,58 @@ def test_lookups_share_nothing_with_requests(api):
     before, after, now, listed = api(scenario)
     assert (before["data"], after["data"], now["data"]) == ({"x": "1"}, {"x": "2"}, {"x": "2"})
     assert listed == [now]
+
+
+def test_what_is_kept_decoded_is_what_is_stored(api):
+    """After any writes, each decoded object that an entry has equals its bytes."""
+
+    async def scenario(call):
+        dice = random.Random(3)
+        for space in "ab":
+            await call("POST", "/api/v1/namespaces", namespace_object(space))
+        await call("GET", "/api/v1/pods")
+        cache = call.server.registry.find("", "v1", "pods").cache
+        for _ in range(20):
+            await asyncio.gather(*[change(call, dice) for _ in range(6)])
+            await asyncio.sleep(1)
+            entries = list(cache.entries())
+            assert any(e.peek() is e.peek() for e in entries)
+            for entry in entries:
+                assert entry.peek() == entry.decode()
+            assert not cache._expected
+
+    api(scenario)
+
+
+def test_a_write_that_fails_leaves_nothing_expected(api):
+    async def scenario(call):
+        await call("GET", CM)
+        cache = call.server.registry.find("", "v1", "configmaps").cache
+        assert (await call("POST", CM, configmap("a"))).status == 201
+        assert (await call("POST", CM, configmap("a"))).status == 409
+        await asyncio.sleep(1)
+        assert not cache._expected
+        assert cache.get("default", "a").peek()["metadata"]["name"] == "a"
+
+    api(scenario)
+
+
+def entry(name, size):
+    found = Entry("", name, 1, orjson.dumps({"n": "x" * size}), {}, ())
+    found.keep({})
+    return found
+
+
+def test_decoded_objects_are_kept_within_a_budget():
+    recent = Recent(budget=1000)
+    entries = [entry(str(i), 292) for i in range(5)]
+    for each in entries:
+        recent.add(each)
+    assert [e.peek() == {} for e in entries] == [False, False, True, True, True]
+    recent.discard(entries[3])
+    assert entries[3].peek() != {}
+    recent.discard(entries[3])
+    recent.add(more := entry("more", 292))
+    assert [e.peek() == {} for e in (*entries[2:], more)] == [True, False, True, True]
+    recent.add(large := entry("large", 5000))
+    assert [e for e in (*entries, more, large) if e.peek() == {}] == []

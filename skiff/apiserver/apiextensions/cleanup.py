@@ -11,7 +11,8 @@ from skiff.api.errors import StatusError
 from skiff.api.resources.apiextensions import FINALIZER, set_condition
 from skiff.api.structural import definition as checks
 from skiff.api.types import Obj
-from skiff.apiserver.cache import Entry, WatchCache
+from skiff.apiserver.cache import WatchCache
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.options import DeleteOptions
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.served import Served

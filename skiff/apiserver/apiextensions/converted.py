@@ -14,7 +14,8 @@ import orjson
 
 from skiff.api.errors import StatusError
 from skiff.apiserver.apiextensions.conversion import Webhook
-from skiff.apiserver.cache import Codec, WatchCache
+from skiff.apiserver.cache import WatchCache
+from skiff.apiserver.entries import Codec
 from skiff.store import Event, Record
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Shown:
         self.store = hub.store
         self.spawn = hub.spawn
         self.attach = hub.attach
+        self.recent = hub.recent
 
     @property
     def revision(self) -> int:

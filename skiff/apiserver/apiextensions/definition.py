@@ -101,7 +101,9 @@ class Version:
         }
         return SchemaNode({**self.schema, "type": "object", "properties": properties}, resolve=schemas.load().node)
 
-    def check(self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"") -> tuple[Obj, list[str]]:
+    def check(
+        self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
+    ) -> tuple[Obj, list[str]]:
         """As `skiff.api.decode.Checker.check`: prunes, drops nulls, sets defaults. Raises DecodeError."""
         found = duplicate_fields(raw, obj) if raw and validation != "Ignore" else []
         unknown = embedded.clean_metadata(obj)

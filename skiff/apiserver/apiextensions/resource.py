@@ -21,7 +21,7 @@ from skiff.api.structural.selectable import getter
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import metadata
 from skiff.apiserver.apiextensions.definition import Definition, Version, VersionInfo
-from skiff.apiserver.cache import Codec, Entry
+from skiff.apiserver.entries import Codec, Entry
 
 INT32_MAX = 2147483647
 

@@ -82,8 +82,8 @@ async def update(call: Call) -> Response:
     wanted = options.write_options(call.params, "UpdateOptions")
     scale = _decoded(call, call.body(), wanted.field_validation)
 
-    async def make(old: Obj | None) -> Obj:
-        return scaled(call, old, scale)
+    async def make(load: updating.Load | None) -> Obj:
+        return scaled(call, _present(call, load), scale)
 
     return await _write(call, make, wanted)
 
@@ -94,9 +94,8 @@ async def patch(call: Call) -> Response:
         return await _write(call, _applied(call, body), wanted)
     node = _node() if kind == patching.STRATEGIC else None
 
-    async def make(old: Obj | None) -> Obj:
-        if old is None:
-            raise not_found(call.served.gvr, call.info.name)
+    async def make(load: updating.Load | None) -> Obj:
+        old = _present(call, load)
         patched = patching.PATCHERS[kind](to_scale(call.served, old), body, node)
         return scaled(call, old, _decoded(call, orjson.loads(orjson.dumps(patched)), "Ignore"))
 
@@ -106,8 +105,8 @@ async def patch(call: Call) -> Response:
 def _applied(call: Call, body: Any) -> updating.Make:
     scale = _decoded(call, body, "Strict")
 
-    async def make(old: Obj | None) -> Obj:
-        return scaled(call, old, scale)
+    async def make(load: updating.Load | None) -> Obj:
+        return scaled(call, _present(call, load), scale)
 
     return make
 
@@ -148,10 +147,14 @@ def _with(obj: Obj, path: str, value: int) -> Obj:
     return result
 
 
-def scaled(call: Call, old: Obj | None, scale: Obj) -> Obj:
-    """The current object with the scale's replicas; the scale's resourceVersion and uid stay preconditions."""
-    if old is None:
+def _present(call: Call, load: updating.Load | None) -> Obj:
+    if load is None:
         raise not_found(call.served.gvr, call.info.name)
+    return load()
+
+
+def scaled(call: Call, old: Obj, scale: Obj) -> Obj:
+    """The current object with the scale's replicas; the scale's resourceVersion and uid stay preconditions."""
     given: Mapping[str, Any] = scale["metadata"]
     meta = {**old["metadata"], "resourceVersion": given.get("resourceVersion") or old["metadata"]["resourceVersion"]}
     if given.get("uid"):

@@ -14,8 +14,8 @@ from skiff.api.errors import conflict, not_found
 from skiff.api.times import epoch, format_time
 from skiff.api.types import Obj
 from skiff.apiserver import fields, negotiation, options
-from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.metadata import FOREGROUND, ORPHAN
 from skiff.apiserver.options import DeleteOptions
 from skiff.apiserver.served import Served

@@ -6,8 +6,8 @@ import orjson
 
 from skiff.api.errors import StatusError, is_not_found
 from skiff.apiserver import negotiation, options
-from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.options import DeleteOptions
 from skiff.apiserver.verbs import delete
 from skiff.apiserver.verbs.list import Listing, collect, encode

@@ -17,8 +17,8 @@ import orjson
 from skiff.api.errors import StatusError, bad_request, expired
 from skiff.api.types import Obj
 from skiff.apiserver import negotiation, options
-from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.hub import too_large
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served

@@ -4,7 +4,7 @@ The first three make the new object from the current one and write it on conditi
 not, the patch is made again on the newer one, unless it names a resourceVersion itself.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -65,7 +65,7 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
         raise _unknown_type([JSON_PATCH, MERGE, APPLY])
     wanted = options.write_options(call.params, "PatchOptions", apply=kind == APPLY)
     body = call.request.body
-    return kind, wanted, _configuration(call, body, wanted.field_validation) if kind == APPLY else load(body)
+    return kind, wanted, _configuration(call, body, wanted.field_validation) if kind == APPLY else load_patch(body)
 
 
 def _configuration(call: Call, body: bytes, validation: str) -> Any:
@@ -85,7 +85,7 @@ def _unknown_type(known: list[str]) -> StatusError:
     )
 
 
-def load(body: bytes) -> Any:
+def load_patch(body: bytes) -> Any:
     negotiation.check_size(body)
     try:
         data = orjson.loads(body)
@@ -95,28 +95,35 @@ def load(body: bytes) -> Any:
     return data
 
 
-def patcher(call: Call, kind: str, patch: Any, validation: str) -> Callable[[Obj | None], Awaitable[Obj]]:
+def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
     """Makes the new object by patching the current one; checks it as a body is checked."""
-    apply = PATCHERS[kind]
     served = call.served
-    node = served.node if kind == STRATEGIC else None
     versioned = kind != JSON_PATCH and _names_version(patch)
-    seen: list[str] = []
+    attempts = 0
 
-    async def make(old: Obj | None) -> Obj:
-        if old is None:
+    async def make(load: update.Load | None) -> Obj:
+        nonlocal attempts
+        if load is None:
             raise not_found(served.gvr, call.info.name)
-        if seen and (versioned or len(seen) >= ATTEMPTS):
+        if attempts and (versioned or attempts >= ATTEMPTS):
             raise conflict(served.gvr, call.info.name)
-        patched = orjson.loads(_dump(apply(old, patch, node)))
-        obj = call.decode(patched, validation if not seen else "Ignore")
-        seen.append(old["metadata"]["resourceVersion"])
+        again, attempts = attempts > 0, attempts + 1
+        # The new object has parts of the patch, so that a repeated attempt needs it anew.
+        old, new = load(), load_patch(call.request.body) if again else patch
+        obj = call.decode(_patched(call, kind, old, new), "Ignore" if again else validation, known=old)
         meta = obj["metadata"]
         metadata.match_namespace(meta, call.namespace)
         update.check_name(call, meta)
         return obj
 
     return make
+
+
+def _patched(call: Call, kind: str, old: Obj, patch: Any) -> Obj:
+    """Shares with `old` what the patch leaves alone."""
+    patched = PATCHERS[kind](old, patch, call.served.node if kind == STRATEGIC else None)
+    # A JSON patch may put one value in several places, and nest values in values.
+    return orjson.loads(_dump(patched)) if kind == JSON_PATCH else patched
 
 
 def _names_version(patch: Any) -> bool:

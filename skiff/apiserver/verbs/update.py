@@ -11,8 +11,8 @@ from typing import Any
 from skiff.api.errors import FieldError, bad_request, conflict, invalid, invalid_object, not_found
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, metadata, options
-from skiff.apiserver.cache import Entry
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.options import WriteOptions
 from skiff.apiserver.served import Served
 from skiff.apiserver.verbs import create
@@ -22,8 +22,11 @@ from skiff.wire.messages import Response
 ATTEMPTS = 100
 """Bounds the loop of unconditional writes; each failure means that somebody else has succeeded."""
 
-Make = Callable[[Obj | None], Awaitable[Obj]]
-"""From the current object (read-only; None when there is none) to the complete new one, the writer's own."""
+Load = Callable[[], Obj]
+"""The current object, decoded anew: the caller's own."""
+
+Make = Callable[[Load | None], Awaitable[Obj]]
+"""From the current object (None: there is none) to the complete new one, which nobody else has parts of."""
 
 Prepare = Callable[[Served, Obj, Obj], None]
 """Keeps what this kind of write may not change, in place: (served, new, old)."""
@@ -59,7 +62,7 @@ async def put(call: Call, part: Part) -> Response:
     call.accepted()
     pending: list[Obj] = [decoded(call, call.body(), wanted.field_validation, call.raw_json())]
 
-    async def make(old: Obj | None) -> Obj:
+    async def make(load: Load | None) -> Obj:
         # Each attempt changes the object in place, so a repeated one starts from the body again.
         return pending.pop() if pending else decoded(call, call.body(), "Ignore")
 
@@ -133,8 +136,9 @@ async def _attempt(
     call: Call, entry: Entry, make: Make, part: Part, wanted: WriteOptions, as_object: Obj, apply: bool
 ) -> bytes:
     served = call.served
-    old = served.load(entry)
-    new = await make(old)
+    # Parts that put what is stored below what is new take an object of their own: admission may change it.
+    old = served.shown(entry) if part is OBJECT or part is STATUS else served.load(entry)
+    new = await make(lambda: served.load(entry))
     _check_version(served, new, old)
     metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
     part.prepare(served, new, old)

@@ -13,8 +13,9 @@ from skiff import env
 from skiff.api import protobuf
 from skiff.api.errors import StatusError, expired, internal
 from skiff.apiserver import options
-from skiff.apiserver.cache import Change, Entry, WatchCache
+from skiff.apiserver.cache import WatchCache
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Change, Entry
 from skiff.apiserver.fanout import Encode, Watcher
 from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.selection import Selection, select
