@@ -15,6 +15,7 @@ import orjson
 
 from skiff.api import quantity, times
 from skiff.api.duplicates import duplicate_fields
+from skiff.api.protobuf import table
 from skiff.api.schema import SchemaNode, Schemas
 from skiff.api.types import Obj
 
@@ -99,8 +100,23 @@ class _Fields(dict[str, Check]):
             if self._node.unknown:
                 return _any
             raise _Odd
-        check = self[name] = compile_node(child, self._done)
+        check = compile_node(child, self._done)
+        if child.kind == "scalar" and name in omitted(self._node.definition):
+            check = _OR_ZERO.get(check, check)
+        self[name] = check
         return check
+
+
+_NO_FIELDS: frozenset[str] = frozenset()
+
+
+@lru_cache(2048)
+def omitted(definition: str) -> frozenset[str]:
+    """Fields of a definition whose zero value ("", 0, false) upstream's encoder leaves out: values, not pointers."""
+    if not definition.startswith("io.k8s."):
+        return _NO_FIELDS
+    *_, group, version, kind = definition.split(".")
+    return frozenset(f.name for f in table.fields(f"{group}/{version}.{kind}") if f.omit and not f.pointer)
 
 
 def compile_node(node: SchemaNode, done: dict[int, Check]) -> Check:
@@ -264,6 +280,31 @@ _SCALARS: dict[str, Check] = {
     "boolean": _boolean,
 }
 
+
+def _string_or_zero(value: Any) -> bool:
+    return not value if type(value) is str else _null(value)
+
+
+def _boolean_or_zero(value: Any) -> bool:
+    return not value if type(value) is bool else _null(value)
+
+
+def _int32_or_zero(value: Any) -> bool:
+    return not value if type(value) is int and -INT32 <= value < INT32 else _null(value)
+
+
+def _int64_or_zero(value: Any) -> bool:
+    return not value if type(value) is int and -INT64 <= value < INT64 else _null(value)
+
+
+_OR_ZERO: dict[Check, Check] = {
+    _string: _string_or_zero,
+    _boolean: _boolean_or_zero,
+    _int32: _int32_or_zero,
+    _int64: _int64_or_zero,
+}
+"""The check of a field → the one that also leaves out its zero value."""
+
 # The slow walk.
 
 
@@ -307,6 +348,8 @@ class _Walk:
             decoded = self._value(child, value[name], here)
             self._names.pop()
             empty = decoded in ([], {}) and child.kind in ("array", "map") and name not in node.required
+            if child.kind == "scalar" and decoded in ("", 0, False) and name in omitted(node.definition):
+                empty = name not in node.required
             if decoded is _DROP or empty:
                 del value[name]
             else:

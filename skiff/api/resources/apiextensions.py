@@ -45,7 +45,7 @@ def prepare_crd(new: Obj, old: Obj | None) -> None:
     _tidy(new)
     if old is None:
         new["status"] = {
-            "conditions": [],
+            "conditions": None,
             "acceptedNames": {"plural": "", "kind": ""},
             "storedVersions": _storage_version(new),
         }
@@ -109,7 +109,8 @@ def prepare_delete(obj: Obj, now: float) -> None:
 
 def set_condition(obj: Obj, type: str, status: str, reason: str, message: str, now: float) -> None:
     """In place; the time changes with the status."""
-    conditions = child(obj, "status").setdefault("conditions", [])
+    holder = child(obj, "status")
+    conditions = holder["conditions"] = holder.get("conditions") or []
     new = {"type": type, "status": status, "reason": reason, "message": message}
     for condition in conditions:
         if condition.get("type") == type:

@@ -10,6 +10,7 @@ from skiff.api.resources.core import warn
 from skiff.api.resources.core.defaults import default_claim_spec
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import SCALE, STATUS, builtin
+from skiff.api.resources.disabled import both, disabled, disabled_in_pods
 from skiff.api.resources.fields import Rule, child, each, empty_status, get, nil, rules, struct, zero
 from skiff.api.types import Obj
 
@@ -57,12 +58,12 @@ def _stateful_strategy(strategy: Obj) -> None:
         strategy["type"] = "RollingUpdate"
         child(strategy, "rollingUpdate")
     if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
-        nil(partition=0, maxUnavailable=1)(strategy["rollingUpdate"])
+        nil(partition=0)(strategy["rollingUpdate"])
 
 
 def _claim_template(claim: Obj) -> None:
     """Templates are written with kind, apiVersion and status, as upstream does."""
-    zero(apiVersion="v1", kind="PersistentVolumeClaim")(claim)
+    claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
     default_claim_spec(child(claim, "spec"))
     zero(phase="Pending")(child(claim, "status"))
 
@@ -101,6 +102,8 @@ def prepare_daemon_set(new: Obj, old: Obj | None) -> None:
     annotations[key] = str(int(before) + 1) if changed and before.isdigit() else before
 
 
+_in_template = disabled_in_pods("spec.template.spec")
+
 RESOURCES: Sequence[Resource] = (
     builtin(
         "apps",
@@ -123,7 +126,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_daemon_set,
-        prepare=prepare_daemon_set,
+        prepare=both(_in_template, prepare_daemon_set),
         has_generation=True,
     ),
     builtin(
@@ -139,7 +142,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_deployment,
-        prepare=prepare_deployment,
+        prepare=both(_in_template, prepare_deployment),
         has_generation=True,
     ),
     builtin(
@@ -155,6 +158,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_replica_set,
+        prepare=_in_template,
         has_generation=True,
     ),
     builtin(
@@ -170,6 +174,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=default_stateful_set,
+        prepare=both(_in_template, disabled("spec.updateStrategy.rollingUpdate.maxUnavailable")),
         has_generation=True,
     ),
 )

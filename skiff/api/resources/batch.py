@@ -8,6 +8,7 @@ from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core import warn
 from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import STATUS, builtin, text
+from skiff.api.resources.disabled import both, disabled_in_pods
 from skiff.api.resources.fields import child, each, empty_status, get, items, nil, rules, struct, zero
 from skiff.api.types import Obj
 
@@ -73,6 +74,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_cron_job,
+        prepare=disabled_in_pods("spec.jobTemplate.spec.template.spec"),
         has_generation=True,
     ),
     builtin(
@@ -86,7 +88,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_job,
-        prepare=prepare_job,
+        prepare=both(disabled_in_pods("spec.template.spec"), prepare_job),
         selectable={"status.successful": lambda obj: text("status.succeeded")(obj) or "0"},
         has_generation=True,
         default_propagation="Orphan",

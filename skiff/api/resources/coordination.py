@@ -6,6 +6,7 @@ from skiff.api.resources import Resource
 from skiff.api.resources import other_checks as checks
 from skiff.api.resources.checks import validator
 from skiff.api.resources.define import builtin
+from skiff.api.resources.disabled import disabled
 from skiff.api.resources.fields import struct
 
 RESOURCES: Sequence[Resource] = (
@@ -16,6 +17,7 @@ RESOURCES: Sequence[Resource] = (
         "Lease",
         validate=validator(checks.check_lease),
         default=struct("spec"),
+        prepare=disabled("spec.strategy", "spec.preferredHolder"),  # gate CoordinatedLeaderElection
         create_on_update=True,
         unconditional_update=False,
     ),

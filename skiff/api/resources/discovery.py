@@ -21,7 +21,9 @@ def default_endpoint_slice(obj: Obj) -> None:
 
 
 def prepare_endpoint_slice(new: Obj, old: Obj | None) -> None:
-    """Changed labels count as a new generation too."""
+    """Changed labels count as a new generation too; the topology of v1beta1 cannot be written any more."""
+    for endpoint in items(new, "endpoints"):
+        endpoint.pop("deprecatedTopology", None)
     if old is not None and (get(new, "metadata", "labels") or {}) != (get(old, "metadata", "labels") or {}):
         new["metadata"]["generation"] = (get(old, "metadata", "generation") or 0) + 1
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from skiff.api.gvr import EVENTS
 from skiff.api.resources import Resource
-from skiff.api.resources.core.events import EVENT_TTL_SECONDS, EVENTS_SELECTABLE, to_core, to_events
+from skiff.api.resources.core.events import EVENT_TTL_SECONDS, EVENTS_SELECTABLE, default_event, to_core, to_events
 from skiff.api.resources.define import builtin
 
 RESOURCES: Sequence[Resource] = (
@@ -14,6 +14,7 @@ RESOURCES: Sequence[Resource] = (
         "events",
         "Event",
         short_names=("ev",),
+        default=default_event,
         selectable=EVENTS_SELECTABLE,
         create_on_update=True,
         ttl_seconds=EVENT_TTL_SECONDS,

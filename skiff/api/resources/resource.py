@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from skiff.api.resources import Resource
 from skiff.api.resources.define import STATUS, builtin, selectable
+from skiff.api.resources.disabled import disabled
 from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct, zero
 from skiff.api.resources.warnings import resource_slice_warnings
 from skiff.api.types import Obj
@@ -39,6 +40,12 @@ def default_resource_slice(obj: Obj) -> None:
             nil(allocationMultiplier="1")(mapping)
 
 
+_drop_disabled = disabled(
+    *(f"spec.devices[].attributes{{}}.{kind}" for kind in ("bools", "ints", "strings", "versions")),
+    "spec.devices[].nodeAllocatableResourceMappings",
+)
+"""Gates DRAListTypeAttributes and DRANodeAllocatableResources."""
+
 RESOURCES: Sequence[Resource] = (
     builtin(GROUP, "v1", "deviceclasses", "DeviceClass", namespaced=False, default=struct("spec"), has_generation=True),
     builtin(GROUP, "v1", "resourceclaims", "ResourceClaim", subresources=(STATUS,), default=default_resource_claim),
@@ -51,6 +58,7 @@ RESOURCES: Sequence[Resource] = (
         warn=resource_slice_warnings,
         namespaced=False,
         default=default_resource_slice,
+        prepare=_drop_disabled,
         selectable=selectable("spec.nodeName", "spec.driver"),
         has_generation=True,
     ),

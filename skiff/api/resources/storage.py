@@ -7,6 +7,7 @@ from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.storage_checks import check_storage_class, check_storage_class_update
 from skiff.api.resources.core.warn import capacity_warnings, storage_class_warnings
 from skiff.api.resources.define import STATUS, builtin
+from skiff.api.resources.disabled import disabled
 from skiff.api.resources.fields import child, nil, rules, struct, zero
 from skiff.api.resources.warnings import csi_driver_warnings
 from skiff.api.types import Obj
@@ -31,6 +32,16 @@ default_storage_class = nil(reclaimPolicy="Delete", volumeBindingMode="Immediate
 default_csi_node = struct("spec", nil(drivers=None))
 
 
+_drop = disabled("spec.preventPodSchedulingIfMissing")  # gate VolumeLimitScaling
+
+
+def prepare_csi_driver(new: Obj, old: Obj | None) -> None:
+    """The generation counts changes; a driver that never changed has none."""
+    _drop(new, old)
+    if old is not None and new["spec"] != old["spec"]:
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
 def default_attachment(obj: Obj) -> None:
     child(child(obj, "spec"), "source")
     child(obj, "status").setdefault("attached", False)
@@ -45,7 +56,7 @@ RESOURCES: Sequence[Resource] = (
         warn=csi_driver_warnings,
         namespaced=False,
         default=default_csi_driver,
-        has_generation=True,
+        prepare=prepare_csi_driver,
         unconditional_update=False,
     ),
     builtin(GROUP, "v1", "csinodes", "CSINode", namespaced=False, default=default_csi_node, unconditional_update=False),

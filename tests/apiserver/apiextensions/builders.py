@@ -103,7 +103,7 @@ async def established(api: Any, crd: Any = None) -> Any:
 async def with_condition(api: Any, name: str, type: str, status: str) -> Any:
     """The definition if it has the condition."""
     found = (await api("GET", f"{CRDS}/{name}")).body
-    for condition in found.get("status", {}).get("conditions", ()):
+    for condition in found.get("status", {}).get("conditions") or ():
         if (condition["type"], condition["status"]) == (type, status):
             return found
     return None

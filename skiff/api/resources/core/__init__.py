@@ -12,9 +12,16 @@ from skiff.api.resources.core.pod_defaults import default_pod
 from skiff.api.resources.core.service_checks import check_service, check_service_update
 from skiff.api.resources.core.service_defaults import default_service
 from skiff.api.resources.core.service_prepare import prepare_service
-from skiff.api.resources.core.simple_prepare import prepare_claim, prepare_namespace, prepare_persistent_volume
+from skiff.api.resources.core.simple_prepare import (
+    prepare_claim,
+    prepare_namespace,
+    prepare_node,
+    prepare_persistent_volume,
+    prepare_service_account,
+)
 from skiff.api.resources.core.storage_checks import check_persistent_volume, check_persistent_volume_update
 from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
+from skiff.api.resources.disabled import both, disabled_in_pods
 from skiff.api.resources.warnings import quota_warnings
 from skiff.api.types import Obj
 
@@ -148,6 +155,7 @@ RESOURCES: Sequence[Resource] = (
         warn=warn.node,
         subresources=(Subresource("proxy", "NodeProxyOptions", verbs=PROXY_VERBS), STATUS),
         default=defaults.default_node,
+        prepare=prepare_node,
         status_on_create=True,
         selectable=_flag("spec.unschedulable"),
     ),
@@ -193,7 +201,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=_POD_SUBRESOURCES,
         default=default_pod,
-        prepare=pod_prepare.prepare_pod,
+        prepare=both(disabled_in_pods("spec"), pod_prepare.prepare_pod),
         selectable=_POD_SELECTABLE,
         indexed=("spec.nodeName",),
         has_generation=True,
@@ -205,6 +213,7 @@ RESOURCES: Sequence[Resource] = (
         "PodTemplate",
         validate=validator(checks.check_pod_template),
         default=defaults.default_pod_template,
+        prepare=disabled_in_pods("template.spec"),
         warn=warn.template("template"),
         has_generation=True,
     ),
@@ -219,6 +228,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(SCALE, STATUS),
         default=defaults.default_replication_controller,
+        prepare=disabled_in_pods("spec.template.spec"),
         selectable={"status.replicas": lambda obj: text("status.replicas")(obj) or "0"},
         has_generation=True,
         default_propagation="Orphan",
@@ -253,6 +263,7 @@ RESOURCES: Sequence[Resource] = (
         "ServiceAccount",
         short_names=("sa",),
         warn=warn.service_account,
+        prepare=prepare_service_account,
         subresources=(Subresource("token", "TokenRequest", "authentication.k8s.io", "v1", ("create",)),),
     ),
     builtin(

@@ -43,6 +43,14 @@ def default_core_event(obj: Obj) -> None:
         obj.setdefault(name, "")
 
 
+def default_event(obj: Obj) -> None:
+    """What upstream's encoder always writes of an events.k8s.io/v1 Event."""
+    obj.setdefault("deprecatedSource", {})
+    obj.setdefault("regarding", {})
+    for name in ("eventTime", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"):
+        obj.setdefault(name, None)
+
+
 def _source(obj: Obj) -> str:
     return str(get(obj, "source", "component") or obj.get("reportingComponent") or "")
 

@@ -18,6 +18,18 @@ def prepare_namespace(new: Obj, old: Obj | None) -> None:
         spec.pop("finalizers", None)
 
 
+def prepare_node(new: Obj, old: Obj | None) -> None:
+    """Configuration from the API has been removed; a node that still names one keeps it."""
+    if get(old, "spec", "configSource") is None:
+        child(new, "spec").pop("configSource", None)
+
+
+def prepare_service_account(new: Obj, old: Obj | None) -> None:
+    """Of the secrets only the names count."""
+    if new.get("secrets"):
+        new["secrets"] = [{"name": s["name"]} if s.get("name") else {} for s in new["secrets"]]
+
+
 def prepare_persistent_volume(new: Obj, old: Obj | None) -> None:
     """A new volume is Pending since it was created."""
     if old is None:
