@@ -42,6 +42,7 @@ class Served:
         "companions",
         "convert",
         "gvr",
+        "item_cut",
         "list_head",
         "list_kind",
         "native",
@@ -69,6 +70,8 @@ class Served:
         self._formed = False
         self.convert: Callable[[Obj], Awaitable[bytes]] | None = None
         self.companions: Callable[[Obj | None, Obj | None], list[Put | Delete]] | None = None
+        self.item_cut = 0 if resource.custom else codec.head.index(b'"metadata"')
+        """How much of an object's JSON is left out where it stands in a list: the opening, with version and kind."""
         self.list_kind = resource.list_kind or f"{resource.gvr.kind}List"
         self.list_head = b'{"kind":"%s","apiVersion":"%s","metadata":{"resourceVersion":"' % (
             self.list_kind.encode(),
@@ -123,6 +126,13 @@ class Served:
         converted = self.resource.from_storage(obj)
         converted["apiVersion"], converted["kind"] = self.gvr.api_version, self.gvr.kind
         return converted
+
+    def item(self, obj: Obj) -> Obj:
+        """The object as it stands in a list, in place: those of built-in kinds do not repeat version and kind."""
+        if self.item_cut:
+            obj.pop("apiVersion", None)
+            obj.pop("kind", None)
+        return obj
 
     def value(self, obj: Obj) -> bytes:
         """The bytes to store for a served object."""

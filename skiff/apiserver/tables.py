@@ -104,7 +104,8 @@ def _list_body(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> 
     if how.form:
         items = [printers.partial_metadata(o, version) for o in objects]
         return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items}
-    return {"kind": kind, "apiVersion": gvr.api_version, "metadata": metadata, "items": objects}
+    items = [call.served.item(o) for o in objects]
+    return {"kind": kind, "apiVersion": gvr.api_version, "metadata": metadata, "items": items}
 
 
 def watch_encoder(call: Call, how: Accepted) -> Encode:

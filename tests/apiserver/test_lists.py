@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import yaml
 
 from skiff.testing.builders import configmap, pod
 
@@ -141,6 +142,30 @@ def test_a_page_that_is_too_old_offers_to_go_on_inconsistently(api):
     assert (late.status, late.body["reason"]) == (410, "Expired")
     assert late.body["message"].startswith("The provided continue parameter is too old to display a consistent list")
     assert names(rest) == ["c"]
+
+
+@pytest.mark.parametrize(
+    "url, heads",
+    [
+        pytest.param(CM, {}, id="as it is stored"),
+        pytest.param("/apis/events.k8s.io/v1/events", {}, id="converted"),
+        pytest.param(CM, {"accept": "application/yaml"}, id="as YAML"),
+        pytest.param(CM + "?pretty=true", {}, id="pretty"),
+    ],
+)
+def test_items_of_built_in_kinds_do_not_repeat_their_kind(api, url, heads):
+    """Typed clients would fill in what the answer to a GET of one object, or protobuf, leaves empty."""
+
+    async def scenario(call):
+        await make(call, "a", "b")
+        event = {"metadata": {"name": "e", "namespace": "default"}, "involvedObject": {"namespace": "default"}}
+        await call("POST", "/api/v1/namespaces/default/events", event)
+        return await call("GET", url, **heads)
+
+    found = api(scenario)
+    text = found.body
+    items = (yaml.safe_load(text) if isinstance(text, str) else text)["items"]
+    assert items and all("metadata" in i and not {"kind", "apiVersion"} & i.keys() for i in items)
 
 
 @pytest.mark.parametrize(

@@ -80,19 +80,23 @@ async def encode_protobuf(served: Served, found: Listing) -> bytes:
 
 
 def encode(served: Served, found: Listing) -> bytes:
-    """The list object's JSON, copied once."""
+    """The list object's JSON, copied once. Items of built-in kinds do not repeat their kind, as upstream."""
     head = b'%s%d"' % (served.list_head, found.revision)
     if found.continue_token:
         head += b',"continue":"%s"' % found.continue_token.encode()
         if found.remaining is not None:
             head += b',"remainingItemCount":%d' % found.remaining
-    head += b'},"items":['
     if not found.entries:
-        return head + b"]}"
-    items = [e.data for e in found.entries] if served.native else [served.data(e) for e in found.entries]
-    items[0] = head + items[0]
+        return head + b'},"items":[]}'
+    cut = served.item_cut
+    if served.native:
+        items = [e.data[cut:] for e in found.entries]
+    else:
+        items = [orjson.dumps(served.item(served.load(e)))[1:] for e in found.entries]
+    opening = b"{" if cut else b""
+    items[0] = head + b'},"items":[' + opening + items[0]
     items[-1] += b"]}"
-    return b",".join(items)
+    return (b"," + opening).join(items)
 
 
 async def collect(store: Store, served: Served, namespace: str, name: str, wanted: options.ListOptions) -> Listing:
