@@ -4,7 +4,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
 
-.PHONY: up down purge test bench format clean
+.PHONY: up down purge test fuzz bench format clean
 
 up: $(INSTALLED)
 	@tools/packages run
@@ -19,6 +19,9 @@ purge:
 test: $(TESTABLE)
 	@tools/packages run test
 	@$(VENV)/bin/pytest -n 2 --dist loadgroup
+
+fuzz: $(TESTABLE)
+	@SKIFF_FUZZ_SLICES=24 $(VENV)/bin/pytest -n 2 --dist loadscope tests/fuzz
 
 bench: $(TESTABLE)
 	@tools/packages run test

@@ -120,8 +120,8 @@ class World:
         self._runner = asyncio.Runner(loop_factory=lambda: self.loop)
         self._context = contextvars.copy_context()
         self._context.run(env.current.set, VirtualEnvironment(self.loop))
-        self._records = Records()
-        logging.getLogger("skiff").addHandler(self._records)
+        self.records = Records()
+        logging.getLogger("skiff").addHandler(self.records)
         self.run(self._start())
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
@@ -130,7 +130,7 @@ class World:
     def close(self) -> None:
         self.run(self._stop())
         self._runner.close()
-        logging.getLogger("skiff").removeHandler(self._records)
+        logging.getLogger("skiff").removeHandler(self.records)
 
     async def _start(self) -> None:
         self._store = MemoryStore(history=HISTORY)
@@ -178,7 +178,7 @@ class World:
         spent = time.process_time() - started
         self.asked += 1
         self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-        found, self._records.found = self._records.found, []
+        found, self.records.found = self.records.found, []
         wrong = found[0] if found else judge(request, answer)
         if not wrong and spent > CPU_S:
             wrong = f"it took {spent:.1f} s"
@@ -189,7 +189,7 @@ class World:
     async def _ask(self, request: Request) -> Answer:
         async with asyncio.timeout(ANSWER_S):
             response = await self.server.handler(request)
-        head.encode(response.status, response.headers, "")  # as it would go out
+        head.encode(response.status, response.headers, b"")  # as it would go out
         body = response.body
         if response.stream is not None:
             body = await _beginning(response.stream)
