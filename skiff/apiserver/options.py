@@ -1,8 +1,11 @@
 """Query parameters as typed options, checked in upstream's words (apimachinery meta/v1 and internalversion validation)."""
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 from skiff.api.errors import (
     FieldError,
@@ -15,6 +18,7 @@ from skiff.api.errors import (
     too_long,
 )
 from skiff.api.types import GVR, Obj
+from skiff.client.flags import duration
 
 Params = Mapping[str, list[str]]
 
@@ -36,6 +40,20 @@ def boolean(params: Params, name: str) -> bool:
     """As upstream: present and neither `0` nor `false`; a bare `?watch` counts."""
     values = params.get(name)
     return bool(values) and values[0].lower() not in ("0", "false")  # type: ignore[index]
+
+
+def allotted(params: Params, longest_s: float) -> float:
+    """How long the request may take: what its `timeout` says, if that is shorter. Raises 400."""
+    text = first(params, "timeout")
+    if not text:
+        return longest_s
+    try:
+        asked = duration(text.removeprefix("-"))
+    except argparse.ArgumentTypeError:
+        raise bad_request(
+            f"invalid timeout specified in the request URL - time: invalid duration {orjson.dumps(text).decode()}"
+        ) from None
+    return asked if 0 < asked < longest_s and not text.startswith("-") else longest_s
 
 
 def integer(params: Params, name: str) -> int | None:

@@ -39,13 +39,37 @@ TEXT = {
     "cache-control": "no-cache, private",
 }
 HOOKS = (
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "storage-readiness",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
     "start-system-namespaces-controller",
+    "start-cluster-authentication-info-controller",
+    "start-service-ip-repair-controllers",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
     "bootstrap-controller",
-    "start-cluster-authentication-info-controller",
+    "start-kubernetes-service-cidr-controller",
+    "aggregator-reload-proxy-client-cert",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-discovery-controller",
+    "kube-apiserver-autoregistration",
+    "apiservice-openapi-controller",
+    "apiservice-openapiv3-controller",
 )
-ALIVE = ("ping", "log", "etcd", *(f"poststarthook/{h}" for h in HOOKS))
+"""Upstream's names for what a server brings in and starts; here all of it is done when the server has booted."""
+
+REGISTERED = "autoregister-completion"
+ALIVE = ("ping", "log", "etcd", *(f"poststarthook/{h}" for h in HOOKS), REGISTERED)
 CHECKS = (*ALIVE[:3], "etcd-readiness", "informer-sync", *ALIVE[3:], "shutdown")
 """Of /readyz; /livez and /healthz have the ALIVE ones."""
 
@@ -141,7 +165,7 @@ class Paths:
         return Response(500 if failed else 200, dict(TEXT), ("\n".join(lines) + "\n").encode())
 
     async def _check(self, name: str, root: str) -> bool:
-        if name.startswith("poststarthook/"):
+        if name.startswith("poststarthook/") or name == REGISTERED:
             return root != "readyz" or self.booted
         if name == "shutdown":
             return root != "readyz" or not self._server.closing

@@ -21,7 +21,7 @@ from skiff.apiserver.fanout import Watcher
 from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl, too_many
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.negotiation import dump, for_error
-from skiff.apiserver.options import boolean, first
+from skiff.apiserver.options import allotted, boolean, first
 from skiff.apiserver.paths import Paths
 from skiff.apiserver.plans import Plan, Plans, Standing
 from skiff.apiserver.registry import Registry, unavailable
@@ -123,6 +123,8 @@ class APIServer:
                 params = parse_query(request)
                 if (refined := _refined(info, params)) is not info:
                     plan, info = Plan(refined), refined
+                if "timeout" in params and info.verb != "watch" and info.subresource not in LONG_RUNNING:
+                    allotted(params, self.timeout_s)
             response = await self._guarded(request, plan, info, params)
         except StatusError as e:
             response = error_response(e, request)
@@ -183,7 +185,7 @@ class APIServer:
         if reads or info.subresource in LONG_RUNNING:
             return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(allotted(params, self.timeout_s)):
                 return await verb(call)
         except TimeoutError:
             raise timeout("request did not complete within the allotted timeout") from None

@@ -1,5 +1,7 @@
 """Requests and what they are answered with: statuses, reasons and words of the ordinary and of the hostile."""
 
+import asyncio
+
 import orjson
 import pytest
 
@@ -10,6 +12,43 @@ from skiff.wire.messages import Request, UserInfo
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 MERGE = "application/merge-patch+json"
+
+TIMEOUTS = [
+    pytest.param("invalid", 400, id="no duration"),
+    pytest.param("5", 400, id="no unit"),
+    pytest.param("0s", 200, id="none"),
+    pytest.param("3m", 200, id="longer than allowed"),
+    pytest.param("-1s", 200, id="negative"),
+]
+
+
+@pytest.mark.parametrize("given, status", TIMEOUTS)
+def test_the_timeout_of_a_request(api, given, status):
+    """Source: apiserver pkg/endpoints/filters/request_deadline.go."""
+
+    async def scenario(call):
+        return await call("GET", f"/version?timeout={given}")
+
+    found = api(scenario)
+    assert found.status == status
+    if status == 400:
+        why = f'invalid timeout specified in the request URL - time: invalid duration "{given}"'
+        assert (found.body["reason"], found.body["message"]) == ("BadRequest", why)
+
+
+def test_a_write_ends_with_its_own_timeout(api):
+    async def scenario(call):
+        async def never(*_):
+            await asyncio.sleep(3600)
+
+        call.server.admission.mutate = never
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        return await call("POST", f"{CM}?timeout=2s", configmap("a")), loop.time() - before
+
+    found, seconds = api(scenario)
+    assert (found.status, found.body["reason"], seconds) == (504, "Timeout", 2)
+
 
 REFUSED = [
     pytest.param("GET", "/foo", None, 404, "404 page not found\n", id="a path outside of the API"),

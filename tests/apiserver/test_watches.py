@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 
+from skiff.api.resources.builtin import RESOURCES
 from skiff.testing.builders import configmap, pod
 
 CM = "/api/v1/namespaces/default/configmaps"
@@ -150,6 +151,34 @@ def test_initial_events_end_with_an_annotated_bookmark(api):
     events = api(scenario)
     assert brief(events) == [("ADDED", "a"), ("BOOKMARK", ""), ("ADDED", "b")]
     assert events[1][1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+WATCHED = [r.gvr for r in RESOURCES if "watch" in r.verbs]
+
+
+@pytest.mark.parametrize("gvr", [pytest.param(g, id=f"{g.api_version} {g.plural}") for g in WATCHED])
+def test_a_bookmark_has_the_form_of_the_events(api, gvr):
+    async def scenario(call):
+        query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        response = await call.send("GET", f"{gvr.path('')}?{query}", accept=TABLE)
+        return (await call.read(response, 1))[0]
+
+    kind, table = api(scenario)
+    assert (kind, table["kind"]) == ("BOOKMARK", "Table")
+    (row,) = table["rows"]
+    assert row["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert len(row["cells"]) == len(table["columnDefinitions"])
+
+
+def test_only_the_first_event_of_a_table_has_columns(api):
+    async def scenario(call):
+        await call("POST", CM, configmap("a"))
+        query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        return await call.read(await call.send("GET", f"{CM}?{query}", accept=TABLE), 2)
+
+    first, second = (table for _, table in api(scenario))
+    assert first["columnDefinitions"] and not second["columnDefinitions"]
 
 
 def test_a_slow_watcher_ends(api):

@@ -5,7 +5,7 @@ sendInitialEvents: the objects, then a bookmark that says so. Source: API concep
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import orjson
 
@@ -53,7 +53,7 @@ async def handle(call: Call) -> Response:
     except StatusError as e:
         # As upstream: the watch is accepted and its first and only event is the error.
         return call.warned(Response(200, _headers(how), stream=_only(error_event(e, how))))
-    _limit_time(watcher, served, how, wanted)
+    _limit_time(watcher, served, how, encode, wanted)
     return call.warned(Response(200, _headers(how), stream=watcher.stream(initial)))
 
 
@@ -98,7 +98,8 @@ def _open(
         entries = list(_selected(served, selection))
         initial = _added(entries, encode)
         if wanted.send_initial_events and wanted.bookmarks:
-            initial = _then(initial, bookmark(served, how, cache.hub.revision, initial_end=True))
+            revision = cache.hub.revision
+            initial = _then(initial, lambda: bookmark(served, how, encode, revision, initial_end=True))
     elif revision or wanted.send_initial_events is False:
         start = revision or cache.hub.revision
         if start < cache.oldest:
@@ -143,9 +144,9 @@ def _added(entries: list[Entry], encode: Encode) -> Iterator[bytes]:
         yield b"".join([encode("ADDED", e) for e in entries[i : i + CHUNK]])
 
 
-def _then(chunks: Iterable[bytes], last: bytes) -> Iterator[bytes]:
+def _then(chunks: Iterable[bytes], last: Callable[[], bytes]) -> Iterator[bytes]:
     yield from chunks
-    yield last
+    yield last()
 
 
 def _encoder(call: Call, how: Accepted) -> tuple[Encode, object]:
@@ -185,7 +186,7 @@ def wrap(kind: str, data: bytes) -> bytes:
     return b'{"type":"%s","object":%s}\n' % (kind.encode(), data)
 
 
-def bookmark(served: Served, how: Accepted, revision: int, *, initial_end: bool = False) -> bytes:
+def bookmark(served: Served, how: Accepted, encode: Encode, revision: int, *, initial_end: bool = False) -> bytes:
     meta: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
     if initial_end:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
@@ -194,29 +195,32 @@ def bookmark(served: Served, how: Accepted, revision: int, *, initial_end: bool 
         obj |= {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{how.form_version}"}
     if how.media is PROTOBUF:
         return protobuf.frame("BOOKMARK", protobuf.encode(obj))
-    return wrap("BOOKMARK", orjson.dumps(obj))
+    data = orjson.dumps(obj)
+    if how.form == "Table" or how.media is YAML:
+        return encode("BOOKMARK", Entry("", "", revision, data, {}, ()))
+    return wrap("BOOKMARK", data)
 
 
-def _limit_time(watcher: Watcher, served: Served, how: Accepted, wanted: options.ListOptions) -> None:
+def _limit_time(watcher: Watcher, served: Served, how: Accepted, encode: Encode, wanted: options.ListOptions) -> None:
     """Sets the end of the watch and, where wanted, a bookmark each minute and at the end."""
     loop = asyncio.get_running_loop()
     seconds = float(min(wanted.timeout_seconds or 0, LONGEST_S))
     if seconds <= 0:
         seconds = DEFAULT_TIMEOUT_S * (1 + env.rng().random())
 
-    watcher.timers["end"] = loop.call_later(seconds, _end, watcher, served, how, wanted.bookmarks)
+    watcher.timers["end"] = loop.call_later(seconds, _end, watcher, served, how, encode, wanted.bookmarks)
     if wanted.bookmarks:
-        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how)
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how, encode)
 
 
-def _end(watcher: Watcher, served: Served, how: Accepted, bookmarks: bool) -> None:
+def _end(watcher: Watcher, served: Served, how: Accepted, encode: Encode, bookmarks: bool) -> None:
     if bookmarks and not watcher.ended:
-        watcher.push(bookmark(served, how, served.cache.hub.revision))
+        watcher.push(bookmark(served, how, encode, served.cache.hub.revision))
     watcher.finish()
 
 
-def _remind(watcher: Watcher, served: Served, how: Accepted) -> None:
+def _remind(watcher: Watcher, served: Served, how: Accepted, encode: Encode) -> None:
     if not watcher.ended:
-        watcher.push(bookmark(served, how, served.cache.hub.revision))
+        watcher.push(bookmark(served, how, encode, served.cache.hub.revision))
         loop = asyncio.get_running_loop()
-        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how)
+        watcher.timers["bookmark"] = loop.call_later(BOOKMARK_S, _remind, watcher, served, how, encode)
