@@ -383,12 +383,12 @@ class _Walk:
             check(value)
         except _Odd:
             if node.format == "int-or-string":
-                raise DecodeError(f"json: cannot unmarshal {_json_kind(value)} into Go value of type int32") from None
+                raise DecodeError(f"json: cannot unmarshal {json_kind(value)} into Go value of type int32") from None
             raise self._type_error(node, value) from None
         return value
 
     def _type_error(self, node: SchemaNode, value: Any) -> DecodeError:
-        kind = _json_kind(value)
+        kind = json_kind(value)
         if kind.startswith("number") and not (node.kind == "scalar" and node.type in ("integer", "number")):
             kind = "number"
         if not self._names:
@@ -397,7 +397,8 @@ class _Walk:
         return DecodeError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {node.go_type}")
 
 
-def _json_kind(value: Any) -> str:
+def json_kind(value: Any) -> str:
+    """What Go's decoder calls a JSON value; numbers with their text."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, (int, float)):
@@ -426,7 +427,7 @@ def _decode_quantity(value: Any) -> str:
 
 def _decode_time(value: Any, micro: bool) -> str:
     if not isinstance(value, str):
-        kind = _json_kind(value).partition(" ")[0]
+        kind = json_kind(value).partition(" ")[0]
         raise DecodeError(f"json: cannot unmarshal {kind} into Go value of type string")
     try:
         return times.canonical_micro(value) if micro else times.canonical(value)

@@ -47,9 +47,9 @@ def forbidden_field(path: str, detail: str) -> FieldError:
     return FieldError(path, "FieldValueForbidden", None, detail)
 
 
-def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:
-    """`supported` is printed sorted and quoted, as upstream does."""
-    names = ", ".join(f'"{s}"' for s in sorted(supported))
+def not_supported(path: str, value: Any, supported: Sequence[str], *, ordered: bool = False) -> FieldError:
+    """`supported` is printed quoted; sorted, unless it is given in upstream's own order."""
+    names = ", ".join(f'"{s}"' for s in (supported if ordered else sorted(supported)))
     return FieldError(path, "FieldValueNotSupported", value, f"supported values: {names}" if names else "")
 
 
@@ -135,7 +135,7 @@ def status_error(code: int, reason: str, message: str, details: Obj | None = Non
         "message": message,
         "reason": reason,
     }
-    if details:
+    if details is not None:
         status["details"] = {k: v for k, v in details.items() if v not in ("", None, [])}
     status["code"] = code
     if not reason:
@@ -179,6 +179,13 @@ def invalid_object(gvr: GVR, name: str, errors: Sequence[FieldError]) -> StatusE
     causes = [{"reason": e.type, "message": e.message(), "field": e.path} for e in errors]
     details = {"name": name, "group": gvr.group, "kind": gvr.kind, "causes": causes}
     return status_error(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)
+
+
+def invalid_patch(patch: str, why: str) -> StatusError:
+    """422: the patch makes something that is not an object of its kind. It is about no kind and no name (upstream)."""
+    error = invalid("patch", patch, why)
+    causes = [{"reason": error.type, "message": error.message(), "field": error.path}]
+    return status_error(422, "Invalid", f' "" is invalid: {error}', {"causes": causes})
 
 
 def bad_request(message: str) -> StatusError:

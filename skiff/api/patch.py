@@ -23,7 +23,7 @@ class _DoesNotApply(Exception):
 
 def unprocessable() -> StatusError:
     """What upstream answers to every patch that does not apply."""
-    return status_error(422, "Invalid", "the server rejected our request due to an error in our request")
+    return status_error(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 # --- JSON patch

@@ -1,6 +1,6 @@
 """One API request on its way through a verb: what was asked, by whom, of which resource, and how to answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ _CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 @dataclass(slots=True)
 class Call:
-    """params: the query. warnings: sentences that become Warning headers."""
+    """params: the query. warnings: sentences that become Warning headers. repeated: what a YAML body says twice."""
 
     server: "APIServer"
     request: Request
@@ -35,6 +35,7 @@ class Call:
     user: UserInfo
     params: dict[str, list[str]]
     warnings: list[str] = field(default_factory=list)
+    repeated: Sequence[str] = ()
 
     @property
     def namespace(self) -> str:
@@ -45,8 +46,10 @@ class Call:
         asked = negotiation.PROTOBUF in self.request.headers.get("accept", "")
         return negotiation.accepted(self.request, asked and self.served.form is not None)
 
-    def body(self) -> Any:
-        return negotiation.decode_body(self.request)
+    def body(self, kind: str = "") -> Any:
+        """What was sent, decoded; kind: what it should be, if not the resource's kind."""
+        data, self.repeated = negotiation.decode_body(self.request, kind or self.served.gvr.kind)
+        return data
 
     def raw_json(self) -> bytes:
         """The body if it is JSON text (for finding duplicate fields)."""
@@ -55,9 +58,21 @@ class Call:
 
     def decode(self, data: Any, validation: str, raw: bytes = b"", known: Obj | None = None) -> Obj:
         """A checked, defaulted object; findings become warnings. known: see Served.decode."""
+        if self.repeated and validation != "Ignore":
+            return self._decode_repeated(data, validation)
         obj, warnings = self.served.decode(data, validation=validation, raw=raw, known=known)
         if warnings:
             self.warnings += warnings
+        return obj
+
+    def _decode_repeated(self, data: Any, validation: str) -> Obj:
+        """From YAML with keys that stand twice."""
+        repeated, self.repeated = self.repeated, ()
+        obj, warnings = self.served.decode(data, validation="Warn")
+        if validation == "Strict":
+            words = ", ".join(["yaml: unmarshal errors:\n  " + "\n  ".join(repeated), *warnings])
+            raise self.served.undecodable(f"strict decoding error: {words}", obj)
+        self.warnings += [*repeated, *warnings]
         return obj
 
     def attributes(

@@ -197,11 +197,11 @@ def _owner_errors(owners: list[Obj]) -> list[FieldError]:
 
 def _finalizer_errors(finalizers: list[str], custom: bool) -> list[FieldError]:
     errors = []
-    for finalizer in finalizers:
+    for i, finalizer in enumerate(finalizers):
         errors += [invalid("metadata.finalizers", finalizer, why) for why in names.is_qualified_name(finalizer)]
         if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and not custom:
             why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid("metadata.finalizers", finalizer, why))
+            errors.append(invalid(f"metadata.finalizers[{i}]", finalizer, why))
     if FOREGROUND in finalizers and ORPHAN in finalizers:
         why = f"finalizer {FOREGROUND} and {ORPHAN} cannot be both set"
         errors.append(invalid("metadata.finalizers", finalizers, why))

@@ -137,16 +137,16 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def decode_body(request: Request) -> Any:
-    """The body as JSON data, from JSON or YAML. Raises 400, 413, 415."""
+def decode_body(request: Request, kind: str = "Object") -> tuple[Any, list[str]]:
+    """The body as JSON data, from JSON, YAML or protobuf, and what a YAML text says twice. Raises 400, 413, 415."""
     media = media_type(request.headers.get("content-type", "")) or JSON
     if media == PROTOBUF:
-        return load_protobuf(request.body)
+        return load_protobuf(request.body, kind), []
     if media not in (JSON, YAML):
         raise unsupported_media_type(
             f"the body of the request was in an unknown format - accepted media types include: {SUPPORTED}"
         )
-    return load_json(request.body) if media == JSON else load_yaml(request.body)
+    return (load_json(request.body, kind), []) if media == JSON else load_yaml(request.body, kind)
 
 
 def check_size(body: bytes) -> None:
@@ -154,36 +154,56 @@ def check_size(body: bytes) -> None:
         raise request_too_large(f"limit is {BODY_LIMIT}")
 
 
-def load_json(body: bytes) -> Any:
+def load_json(body: bytes, kind: str) -> Any:
     """Raises 400 for what is not JSON, 413 for what is too large."""
     check_size(body)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as e:
-        raise undecodable(str(e)) from None
+        why = f"couldn't get version/kind; json parse error: {json_error(e)}"
+        raise undecodable(f"{why} ({_summary(body)})", kind) from None
     check_depth(body, data)
     return data
 
 
-def load_yaml(body: bytes) -> Any:
-    """YAML as JSON data: mapping keys become text, times stay text. Raises 400, 413."""
-    return load_yaml_strictly(body)[0]
+def json_error(error: orjson.JSONDecodeError) -> str:
+    """In the words of Go's decoder, as far as it says the same."""
+    rest = error.doc[error.pos : error.pos + 1] if isinstance(error.doc, str) else ""
+    if not rest:
+        return "unexpected end of JSON input"
+    if "UTF-8" in error.msg:
+        return error.msg
+    return f"invalid character {_go_character(rest)} looking for beginning of value"
 
 
-def load_yaml_strictly(body: bytes) -> tuple[Any, list[str]]:
-    """The same, with sentences about keys that stand twice."""
+def _go_character(character: str) -> str:
+    return {"'": "'\\''", '"': "'\"'"}.get(character, f"'{character}'")
+
+
+def _summary(body: bytes, limit: int = 30) -> str:
+    """The beginning of a body as upstream shows it: JSON as it is, other text in hexadecimal digits."""
+    if not body:
+        return "<empty>"
+    more = " ..." if len(body) > limit else ""
+    start = body[:limit]
+    return (start.decode(errors="replace") if body[:1] == b"{" else start.hex()) + more
+
+
+def load_yaml(body: bytes, kind: str) -> tuple[Any, list[str]]:
+    """YAML as JSON data: mapping keys become text, times stay text; with sentences about keys that stand twice. Raises
+    400, 413."""
     from skiff.apiserver import yamls
 
     check_size(body)
     try:
         data, repeated = yamls.load_with_repeated(body)
     except (ValueError, RecursionError) as e:
-        raise undecodable(f"yaml: {e}") from None
+        raise undecodable(f"yaml: {e} ({_summary(body)})", kind) from None
     check_depth(body, data)
     return data, repeated
 
 
-def load_protobuf(body: bytes) -> Any:
+def load_protobuf(body: bytes, kind: str) -> Any:
     """Kubernetes' protobuf envelope as JSON data. Raises 400, 413."""
     from skiff.api import protobuf
 
@@ -191,7 +211,7 @@ def load_protobuf(body: bytes) -> Any:
     try:
         return protobuf.decode(body)
     except protobuf.ProtobufError as e:
-        raise undecodable(str(e)) from None
+        raise undecodable(str(e), kind) from None
 
 
 def check_depth(body: bytes, data: Any) -> None:
@@ -207,8 +227,8 @@ def check_depth(body: bytes, data: Any) -> None:
     raise undecodable("exceeded max depth")
 
 
-def undecodable(why: str) -> StatusError:
-    return bad_request(f"the object provided is unrecognized (must be of type {'Object'}): {why}")
+def undecodable(why: str, kind: str = "Object") -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why}")
 
 
 def dump(data: Any, how: Accepted) -> bytes:

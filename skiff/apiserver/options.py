@@ -118,7 +118,7 @@ def _list_errors(o: ListOptions) -> list[FieldError]:
         if o.continue_token:
             errors.append(_no_match("resourceVersionMatch is forbidden when continue is provided"))
         if o.match not in ("Exact", "NotOlderThan"):
-            errors.append(not_supported("resourceVersionMatch", o.match, ["Exact", "NotOlderThan", ""]))
+            errors.append(not_supported("resourceVersionMatch", o.match, ["Exact", "NotOlderThan", ""], ordered=True))
         if o.match == "Exact" and o.resource_version == "0":
             errors.append(_no_match('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
     if o.send_initial_events is not None:
@@ -193,7 +193,7 @@ def write_options(params: Params, kind: str, *, apply: bool = False) -> WriteOpt
         errors += _patch_errors(options, params, apply)
     errors += _manager_errors(options.field_manager)
     if options.field_validation not in ("Ignore", "Warn", "Strict"):
-        errors.append(not_supported("fieldValidation", options.field_validation, ["Ignore", "Strict", "Warn"]))
+        errors.append(not_supported("fieldValidation", options.field_validation, ["", "Ignore", "Strict", "Warn"]))
     if errors:
         raise invalid_object(options_gvr(kind), "", errors)
     return options
@@ -257,9 +257,8 @@ def delete_options(params: Params, body: Any) -> DeleteOptions:
         why = "orphanDependents and deletionPropagation cannot be both set"
         errors.append(invalid("propagationPolicy", options.propagation, why))
     if options.propagation and options.propagation not in PROPAGATIONS:
-        errors.append(
-            not_supported("propagationPolicy", options.propagation, ["Background", "Foreground", "Orphan", "nil"])
-        )
+        supported = ["Foreground", "Background", "Orphan", "nil"]
+        errors.append(not_supported("propagationPolicy", options.propagation, supported, ordered=True))
     dry_run = params.get("dryRun", ()) if body is None else body.get("dryRun") or ()
     errors += _dry_run_errors(dry_run)
     if errors:

@@ -44,7 +44,7 @@ def load_with_repeated(text: bytes) -> tuple[Any, list[str]]:
         finally:
             loader.dispose()
     except yaml.YAMLError as e:
-        raise ValueError(str(e)) from None
+        raise ValueError(_problem(e)) from None
     repeated = [f'line {line}: key "{key}" already set in map' for line, key in getattr(loader, "repeated", ())]
     return _plain(data), repeated
 
@@ -80,6 +80,18 @@ def _survey(text: bytes) -> None:
                 )
     finally:
         parser.dispose()
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """As upstream's parser words it: the line first, unless it is the first one."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None:
+        return str(error)
+    marks = [m for m in (error.context_mark, error.problem_mark) if m is not None and m.line]
+    return (
+        f"line {marks[0].line + isinstance(error, yaml.scanner.ScannerError)}: {error.problem}"
+        if marks
+        else error.problem
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -320,7 +320,7 @@ BAD_PATCHES = [
     pytest.param(MERGE, b"{", 400, "", id="broken JSON"),
     pytest.param(MERGE, {"metadata": {"resourceVersion": "1"}}, 409, "the object has been modified", id="an old version"),
     pytest.param(MERGE, {"metadata": {"name": "b"}}, 400, "does not match the name on the URL", id="another name"),
-    pytest.param(MERGE, {"data": 1}, 400, "cannot unmarshal", id="a wrong type"),
+    pytest.param(MERGE, {"data": 1}, 422, "cannot unmarshal", id="a wrong type"),
     pytest.param("application/json-patch+json", [{"op": "remove", "path": "/data/none"}], 422, "", id="does not apply"),
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ BINDINGS = GVR("", "v1", "bindings", "Binding")
 
 async def create(call: Call) -> Response:
     wanted = options.write_options(call.params, "CreateOptions")
-    binding = BINDING.decode(call, call.body())
+    binding = BINDING.decode(call, call.body("Binding"))
     given = binding["metadata"]
     if given.get("name") != call.info.name:
         raise bad_request("name in URL does not match name in Binding object")
@@ -27,7 +27,7 @@ async def create(call: Call) -> Response:
 async def create_unnamed(call: Call) -> Response:
     """POST to the bindings collection; the body names the pod."""
     wanted = options.write_options(call.params, "CreateOptions")
-    binding = BINDING.decode(call, call.body())
+    binding = BINDING.decode(call, call.body("Binding"))
     await _bind(call, binding["metadata"].get("name", ""), binding, wanted)
     return call.answer_obj({**SUCCESS, "code": 201}, 201)
 

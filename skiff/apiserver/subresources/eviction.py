@@ -25,7 +25,7 @@ MANY_BUDGETS = "This pod has more than one PodDisruptionBudget, which the evicti
 
 async def create(call: Call) -> Response:
     wanted = options.write_options(call.params, "CreateOptions")
-    eviction = EVICTION.decode(call, call.body())
+    eviction = EVICTION.decode(call, call.body("Eviction"))
     if eviction["metadata"].get("name") != call.info.name:
         raise bad_request("name in URL does not match name in Eviction object")
     deletion = _deletion(eviction, wanted)

@@ -80,7 +80,7 @@ async def get(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     wanted = options.write_options(call.params, "UpdateOptions")
-    scale = _decoded(call, call.body(), wanted.field_validation)
+    scale = _decoded(call, call.body("Scale"), wanted.field_validation)
 
     async def make(load: updating.Load | None) -> Obj:
         return scaled(call, _present(call, load), scale)

@@ -12,7 +12,7 @@ async def create(call: Call) -> Response:
     issuer = call.server.identity.issuer
     if issuer is None:
         raise not_found(call.served.gvr, call.info.name)
-    request = TOKEN_REQUEST.decode(call, call.body())
+    request = TOKEN_REQUEST.decode(call, call.body("TokenRequest"))
     attrs = call.attributes(
         "CREATE", request, None, wanted.as_object("CreateOptions"), dry_run=wanted.dry_run, name=call.info.name
     )

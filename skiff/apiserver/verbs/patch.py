@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from skiff.api.errors import StatusError, bad_request, conflict, not_found, unsupported_media_type
+from skiff.api.decode import DecodeError
+from skiff.api.errors import StatusError, bad_request, conflict, invalid_patch, not_found, unsupported_media_type
 from skiff.api.patch import json_patch, merge_patch
 from skiff.api.schema import SchemaNode
 from skiff.api.strategic import strategic_merge_patch
@@ -70,12 +71,14 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
 
 def _configuration(call: Call, body: bytes, validation: str) -> Any:
     """Of an apply. Raises 400 for keys that stand twice, if that was asked for."""
-    data, repeated = negotiation.load_yaml_strictly(body)
-    if repeated and validation != "Ignore":
-        words = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(repeated)
-        if validation == "Strict":
-            raise bad_request(f"error strict decoding YAML: {words}")
-        call.warnings.append(words)
+    data, repeated = negotiation.load_yaml(body, call.served.gvr.kind)
+    if repeated and validation == "Strict":
+        words = "\n  ".join(repeated)
+        raise bad_request(
+            f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {words}"
+        )
+    if validation == "Warn":
+        call.warnings += repeated
     return data
 
 
@@ -90,7 +93,7 @@ def load_patch(body: bytes) -> Any:
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as e:
-        raise bad_request(f"error decoding patch: {e}") from None
+        raise bad_request(f"error decoding patch: {negotiation.json_error(e)}") from None
     negotiation.check_depth(body, data)
     return data
 
@@ -110,7 +113,12 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
         again, attempts = attempts > 0, attempts + 1
         # The new object has parts of the patch, so that a repeated attempt needs it anew.
         old, new = load(), load_patch(call.request.body) if again else patch
-        obj = call.decode(_patched(call, kind, old, new), "Ignore" if again else validation, known=old)
+        made = _patched(call, kind, old, new)
+        try:
+            obj, warnings = served.read(made, validation="Ignore" if again else validation, known=old)
+        except DecodeError as e:
+            raise invalid_patch(_shown(call, kind, load()), str(e)) from None
+        call.warnings += warnings
         meta = obj["metadata"]
         metadata.match_namespace(meta, call.namespace)
         update.check_name(call, meta)
@@ -124,6 +132,24 @@ def _patched(call: Call, kind: str, old: Obj, patch: Any) -> Obj:
     patched = PATCHERS[kind](old, patch, call.served.node if kind == STRATEGIC else None)
     # A JSON patch may put one value in several places, and nest values in values.
     return orjson.loads(_dump(patched)) if kind == JSON_PATCH else patched
+
+
+def _shown(call: Call, kind: str, old: Obj) -> str:
+    """What upstream names in the message: the patch, if it is strategic, otherwise what it makes. Both are made anew, for
+    decoding has left its marks on them."""
+    patch = load_patch(call.request.body)
+    return go_value(patch) if kind == STRATEGIC else _dump(_patched(call, kind, old, patch)).decode()
+
+
+def go_value(value: Any) -> str:
+    """JSON data as Go's %v prints it."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{go_value(value[k])}" for k in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_value, value)) + "]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _names_version(patch: Any) -> bool:

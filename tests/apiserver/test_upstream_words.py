@@ -1,0 +1,129 @@
+"""What goes wrong, in upstream's own words: each answer was compared with kube-apiserver v1.36's to the same request."""
+
+import pytest
+
+from skiff.testing.builders import configmap, deployment, pod
+
+CM = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+PODS = "/api/v1/namespaces/default/pods"
+JSON = "application/json"
+YAML = "application/yaml"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+UNRECOGNIZED = "the object provided is unrecognized (must be of type ConfigMap): "
+NO_VERSION = UNRECOGNIZED + "couldn't get version/kind; json parse error: "
+HANDLED = 'in version "v1" cannot be handled as a ConfigMap: '
+SCHEME = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+BODIES = [
+    pytest.param(b"", JSON, NO_VERSION + "unexpected end of JSON input (<empty>)", id="nothing"),
+    pytest.param(b"{", JSON, NO_VERSION + "unexpected end of JSON input ({)", id="an object without end"),
+    pytest.param(b'{"a": x}', JSON, NO_VERSION + "invalid character 'x' looking for beginning of value ({\"a\": x})", id="a bare word"),
+    pytest.param(b"a: b: c", YAML, UNRECOGNIZED + "yaml: mapping values are not allowed in this context (613a20623a2063)", id="broken YAML"),
+    pytest.param(b'{"kind":"Wrong"}', JSON, f'Wrong {HANDLED}no kind "Wrong" is registered for version "v1" {SCHEME}', id="an unknown kind"),
+    pytest.param(b'{"kind":"ConfigMap","apiVersion":"wrong/v1"}', JSON, f'ConfigMap {HANDLED}no kind "ConfigMap" is registered for version "wrong/v1" {SCHEME}', id="an unknown group"),
+    pytest.param(b'{"kind":"Pod"}', JSON, f"Pod {HANDLED}converting (v1.Pod) to (core.ConfigMap): unknown conversion", id="another kind"),
+    pytest.param(b'{"kind":"Deployment","apiVersion":"apps/v1"}', JSON, f"Deployment {HANDLED}converting (v1.Deployment) to (core.ConfigMap): unknown conversion", id="another kind of another group"),
+    pytest.param(b'{"kind":"ConfigMap","metadata":"x"}', JSON, f"ConfigMap {HANDLED}json: cannot unmarshal string into Go struct field ConfigMap.metadata of type v1.ObjectMeta", id="metadata that is no object"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body, type, message", BODIES)
+def test_undecodable(api, body, type, message):
+    answer = api(lambda call: call("POST", CM, body, type=type))
+    assert (answer.status, answer.body["message"]) == (400, message)
+
+
+TWICE = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  name: b\nnope: 1\n"
+LINE = 'line 5: key "name" already set in map'
+
+
+def test_yaml_says_it_twice_and_is_warned(api):
+    answer = api(lambda call: call("POST", CM, TWICE, type=YAML))
+    assert answer.status == 201
+    assert (
+        answer.headers["warning"]
+        == '299 - "line 5: key \\"name\\" already set in map", 299 - "unknown field \\"nope\\""'
+    )
+
+
+def test_yaml_says_it_twice_and_is_refused(api):
+    answer = api(lambda call: call("POST", f"{CM}?fieldValidation=Strict", TWICE, type=YAML))
+    words = f'ConfigMap {HANDLED}strict decoding error: yaml: unmarshal errors:\n  {LINE}, unknown field "nope"'
+    assert (answer.status, answer.body["message"]) == (400, words)
+
+
+PATCHES = [
+    pytest.param(STRATEGIC, {"spec": {"foo": [None, True]}}, 'map[spec:map[foo:[<nil> true]]]": strict decoding error: unknown field "spec.foo"', id="unknown field, strategic"),
+    pytest.param(MERGE, {"spec": {"foo": 1}}, 'strict decoding error: unknown field "spec.foo"', id="unknown field, merge"),
+    pytest.param(MERGE, {"spec": {"replicas": "x"}}, "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32", id="wrong type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("type, patch, ending", PATCHES)
+def test_patch_makes_something_else(api, type, patch, ending):
+    async def scenario(call):
+        await call("POST", DEPLOYMENTS, deployment("a"))
+        return await call("PATCH", f"{DEPLOYMENTS}/a?fieldValidation=Strict", patch, type=type)
+
+    answer = api(scenario)
+    assert (answer.status, answer.body["reason"]) == (422, "Invalid")
+    assert answer.body["message"].startswith(' "" is invalid: patch: Invalid value: "')
+    assert answer.body["message"].endswith(ending)
+    assert [c["field"] for c in answer.body["details"]["causes"]] == ["patch"]
+
+
+def test_apply_warns_about_a_key_that_stands_twice(api):
+    body = b"apiVersion: v1\nkind: ConfigMap\nkind: ConfigMap\n"
+    answer = api(lambda call: call("PATCH", f"{CM}/a?fieldManager=m", body, type=APPLY))
+    assert (answer.status, answer.headers["warning"]) == (201, '299 - "line 3: key \\"kind\\" already set in map"')
+
+
+OPTIONS = [
+    pytest.param("DELETE", f"{CM}/a?propagationPolicy=x", '"Foreground", "Background", "Orphan", "nil"', id="propagation"),
+    pytest.param("POST", f"{CM}?fieldValidation=x", '"", "Ignore", "Strict", "Warn"', id="field validation"),
+    pytest.param("GET", f"{CM}?resourceVersionMatch=x&resourceVersion=1", '"Exact", "NotOlderThan", ""', id="match"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method, url, supported", OPTIONS)
+def test_unsupported_option(api, method, url, supported):
+    answer = api(lambda call: call(method, url, configmap("a") if method == "POST" else None))
+    assert answer.status == 422
+    assert answer.body["message"].endswith(f'Unsupported value: "x": supported values: {supported}')
+
+
+def test_delete_on_a_condition_names_the_kind(api):
+    async def scenario(call):
+        await call("POST", CM, configmap("a"))
+        return await call("DELETE", f"{CM}/a", {"preconditions": {"uid": "other"}})
+
+    answer = api(scenario)
+    assert answer.status == 409
+    assert answer.body["details"]["kind"] == "ConfigMap"
+    assert answer.body["message"].startswith(
+        'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition'
+    )
+
+
+@pytest.mark.parametrize(
+    "url, body, kind",
+    [
+        pytest.param(CM, configmap("a"), "Status", id="most kinds"),
+        pytest.param(PODS, pod("a"), "Pod", id="pods"),
+        pytest.param(
+            "/apis/storage.k8s.io/v1/storageclasses",
+            {"metadata": {"name": "a"}, "provisioner": "a/b"},
+            "StorageClass",
+            id="storage classes",
+        ),
+    ],
+)
+def test_what_a_deletion_answers(api, url, body, kind):
+    async def scenario(call):
+        await call("POST", url, body)
+        return await call("DELETE", f"{url}/a")
+
+    assert api(scenario).body["kind"] == kind
