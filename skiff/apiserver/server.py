@@ -67,6 +67,7 @@ class APIServer:
         self.identity = identity or Identity()
         self.backends = backends
         self.custom = Follower(registry)
+        self.impersonation = impersonation.Impersonation()
         self.watchers: dict[Watcher, None] = {}
         self.metrics = Metrics(registry)
         self.plans = Plans(registry, self.metrics)
@@ -148,7 +149,8 @@ class APIServer:
         user = self.authentication.known(request) or await self.authentication.authenticate(request)
         # Place in the chain: audit.
         if impersonation.is_asked(request):
-            user = await impersonation.impersonate(request.headers, user, self.authorization)
+            asked = _attributes(user, info, params)
+            user = await self.impersonation.act(request, asked, self.authorization)
         request.user = user
         standing = self.plans.standing(plan, user, self.flow)
         serve = self._permitted(request, info, standing, params, inherited)
@@ -193,13 +195,7 @@ class APIServer:
     async def _check(self, i: RequestInfo, standing: Standing, params: Params) -> None:
         """Raises 403."""
         generation = self.authorization.generation
-        selector = first(params, "fieldSelector") if params else ""
-        decision = await self._authorize(
-            Attributes(
-                *(standing.user, i.verb, i.group, i.version, i.resource, i.subresource, i.namespace, i.name, i.path),
-                field_selector=selector,
-            )
-        )
+        decision = await self._authorize(_attributes(standing.user, i, params))
         if decision.general:
             standing.allowed_at = generation
 
@@ -215,6 +211,12 @@ class APIServer:
         await self._authorize(
             Attributes(call.user, "create", i.group, i.version, i.resource, i.subresource, i.namespace, i.name, i.path)
         )
+
+
+def _attributes(user: UserInfo, i: RequestInfo, params: Params) -> Attributes:
+    selector = first(params, "fieldSelector") if params else ""
+    named = (i.verb, i.group, i.version, i.resource, i.subresource, i.namespace, i.name, i.path)
+    return Attributes(user, *named, field_selector=selector)
 
 
 def _refined(info: RequestInfo, params: Params) -> RequestInfo:

@@ -24,7 +24,7 @@ import orjson
 
 from skiff.api.errors import StatusError, internal, request_too_large
 from skiff.wire import head
-from skiff.wire.messages import Handler, Request, Response
+from skiff.wire.messages import REPEATED, Handler, Request, Response
 from skiff.wire.stream import StreamProtocol
 
 log = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ class Connection(asyncio.Protocol):
         self._upgraded: StreamProtocol | None = None
         self._url = b""
         self._headers: dict[str, str] = {}
+        self._repeats: dict[str, list[str]] = {}
         self._body: list[bytes] = []
         self._body_size = 0
         self._queued_size = 0
@@ -259,6 +260,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = {}
+        self._repeats = {}
         self._body = []
         self._body_size = 0
         self._head_size = 0
@@ -271,14 +273,17 @@ class Connection(asyncio.Protocol):
         name = _header_name(raw_name)
         value = raw_value.decode("latin-1")
         if name in self._headers:
-            value = f"{self._headers[name]}, {value}"
-        self._headers[name] = value
+            self._repeats.setdefault(name, [self._headers[name]]).append(value)
+        else:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._deaf:
             return
         self._in_head = False
         self._in_body = True
+        for name, values in self._repeats.items():
+            self._headers[name] = ", ".join(values)
         length = self._headers.get("content-length", "")
         if length.isdigit() and int(length) > self._core.limits.body_bytes:
             self._refuse(self._too_large())
@@ -326,7 +331,8 @@ class Connection(asyncio.Protocol):
         path = unquote(raw_path, errors="strict") if "%" in raw_path else raw_path
         body = b"".join(self._body) if len(self._body) != 1 else self._body[0]
         method = self._parser.get_method().decode("ascii")
-        return Request(method, path, query, headers, body, None, self._peer_cert, self._remote, raw_path)
+        notes = {REPEATED: self._repeats} if self._repeats else {}
+        return Request(method, path, query, headers, body, None, self._peer_cert, self._remote, raw_path, {}, notes)
 
     def _refuse(self, response: Response) -> None:
         """Answers once the requests before are answered, reads nothing more, and ends the connection."""

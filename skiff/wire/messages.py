@@ -20,6 +20,10 @@ class UserInfo:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+REPEATED = "repeated headers"
+"""The note with the values of headers that came more than once."""
+
+
 @dataclass(slots=True)
 class Request:
     """One HTTP request, decoded as far as HTTP goes.
@@ -43,12 +47,27 @@ class Request:
     scratch: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
+    def values(self, name: str) -> list[str]:
+        """All values of a header (its name in lower case), in order: a value may hold what joins them in `headers`."""
+        found: list[str] | None = self.notes.get(REPEATED, {}).get(name)
+        if found is None:
+            found = [self.headers[name]] if name in self.headers else []
+        return found
+
     def query(self) -> dict[str, list[str]]:
         """All query parameters, in order, blank values kept. Raises ValueError on undecodable text."""
         out: dict[str, list[str]] = {}
         for k, v in parse_qsl(self.query_string, keep_blank_values=True, errors="strict"):
             out.setdefault(k, []).append(v)
         return out
+
+
+def header_text(value: str) -> str:
+    """A header's value as text: Go's clients send UTF-8 in it, which `headers` has as Latin-1."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 class Stream(Protocol):

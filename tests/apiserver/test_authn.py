@@ -12,19 +12,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from skiff import env
 from skiff.api.errors import StatusError
 from skiff.api.gvr import NODES, PODS, SECRETS, SERVICEACCOUNTS
-from skiff.apiserver.authn import Authentication, Unauthorized, authenticated
+from skiff.apiserver.authn import Authentication, Unauthorized
 from skiff.apiserver.authn import tokenfile as tokenfile_module
 from skiff.apiserver.authn.bearer import WEBSOCKET_PREFIX, Bearer
-from skiff.apiserver.authn.impersonation import impersonate
+from skiff.apiserver.authn.impersonation import Impersonation
 from skiff.apiserver.authn.jwt import KeySet, Signer, b64, unb64
 from skiff.apiserver.authn.openid import OpenIDDiscovery
 from skiff.apiserver.authn.reviews import self_subject_review, token_review
-from skiff.apiserver.authn.serviceaccount import ServiceAccountTokens, split_user_name
+from skiff.apiserver.authn.serviceaccount import NODE_NAME, ServiceAccountTokens
 from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate, user_of
 from skiff.apiserver.authz import Attributes, Decision
 from skiff.kubeadm import pki
-from skiff.wire.messages import Request, UserInfo
+from skiff.wire.messages import REPEATED, Request, UserInfo
 from tests.apiserver.access import ALICE, obj, world
 
 ISSUER = "https://kubernetes.default.svc"
@@ -339,7 +339,7 @@ def test_a_wrong_token_file_names_the_line(tmp_path, text):
 
 
 class Allow:
-    """Allows what is listed, as `resource/name`, and notes what was asked."""
+    """Allows what is listed, as `verb resource/name`, and notes what was asked of the legacy mode."""
 
     def __init__(self, *allowed: str):
         self.allowed = allowed
@@ -347,20 +347,44 @@ class Allow:
 
     async def authorize(self, attrs: Attributes) -> Decision:
         what = f"{attrs.resource}/{attrs.subresource + '/' if attrs.subresource else ''}{attrs.name}"
-        self.asked.append(what)
-        return Decision("allow" if attrs.verb == "impersonate" and what in self.allowed else "none")
+        if attrs.verb == "impersonate":
+            self.asked.append(what)
+        allowed = f"{attrs.verb} {what}" in self.allowed or (attrs.verb == "impersonate" and what in self.allowed)
+        return Decision("allow" if allowed else "none")
+
+
+def act(headers, authorizer, user=ALICE, notes=None, impersonation=None):
+    asked = Attributes(user, "list", resource="pods", version="v1", namespace="ns")
+    request = Request("GET", "/", headers=headers, notes=notes or {})
+    return asyncio.run((impersonation or Impersonation()).act(request, asked, authorizer))
+
+
+def repeated(**values):
+    return {REPEATED: {name.replace("_", "-"): found for name, found in values.items()}}
 
 
 IMPERSONATED = [
-    pytest.param({"impersonate-user": "bob"}, ["users/bob"], ("bob", ("system:authenticated",)), id="a user"),
+    pytest.param({"impersonate-user": "bob"}, {}, ["users/bob"], ("bob", ("system:authenticated",)), id="a user"),
     pytest.param(
         {"impersonate-user": "bob", "impersonate-group": "a, b"},
+        repeated(impersonate_group=["a", "b"]),
         ["users/bob", "groups/a", "groups/b"],
         ("bob", ("a", "b", "system:authenticated")),
         id="a user with groups",
     ),
     pytest.param(
+        {"impersonate-user": "bob", "impersonate-group": "a, b"},
+        {},
+        ["users/bob", "groups/a, b"],
+        ("bob", ("a, b", "system:authenticated")),
+        id="a group with a comma in its name",
+    ),
+    pytest.param(
+        {"impersonate-user": "Zo\u00c3\u00ab"}, {}, ["users/Zoë"], ("Zoë", ("system:authenticated",)), id="UTF-8"
+    ),
+    pytest.param(
         {"impersonate-user": "system:serviceaccount:ns:sa"},
+        {},
         ["serviceaccounts/sa"],
         (
             "system:serviceaccount:ns:sa",
@@ -370,49 +394,93 @@ IMPERSONATED = [
     ),
     pytest.param(
         {"impersonate-user": "system:anonymous"},
+        {},
         ["users/system:anonymous"],
         ("system:anonymous", ("system:unauthenticated",)),
         id="nobody",
     ),
     pytest.param(
-        {"impersonate-user": "b", "impersonate-extra-a%2fb": "v", "impersonate-uid": "u"},
-        ["users/b", "userextras/a/b/v", "uids/u"],
+        {"impersonate-user": "b", "impersonate-extra-a%2fb": "v, w", "impersonate-uid": "u"},
+        repeated(**{"impersonate-extra-a%2fb": ["v", "w"]}),
+        ["users/b", "uids/u", "userextras/a/b/v", "userextras/a/b/w"],
         ("b", ("system:authenticated",)),
         id="extra and uid",
     ),
 ]
 
 
-@pytest.mark.parametrize("headers, asked, expected", IMPERSONATED)
-def test_impersonation_asks_for_every_part(headers, asked, expected):
+@pytest.mark.parametrize("headers, notes, asked, expected", IMPERSONATED)
+def test_impersonation_asks_for_every_part(headers, notes, asked, expected):
     authorizer = Allow(*asked)
-    user = asyncio.run(impersonate(headers, ALICE, authorizer))
+    user = act(headers, authorizer, notes=notes)
     assert (user.name, user.groups) == expected
     assert authorizer.asked == asked
     for missing in asked:
         with pytest.raises(StatusError) as caught:
-            asyncio.run(impersonate(headers, ALICE, Allow(*(a for a in asked if a != missing))))
+            act(headers, Allow(*(a for a in asked if a != missing)), notes=notes)
         assert caught.value.code == 403
 
 
 def test_impersonation_needs_a_user():
     with pytest.raises(StatusError) as caught:
-        asyncio.run(impersonate({"impersonate-group": "a"}, ALICE, Allow("groups/a")))
+        act({"impersonate-group": "a"}, Allow("groups/a"))
     assert caught.value.code == 400
+    assert 'Groups:[]string{"a"}' in caught.value.message
 
 
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        pytest.param("system:serviceaccount:a:b", ("a", "b"), id="a service account"),
-        pytest.param("system:serviceaccount:a", None, id="half of one"),
-        pytest.param("system:serviceaccount:a:b:c", None, id="too much of one"),
-        pytest.param("alice", None, id="a person"),
-    ],
-)
-def test_names_of_service_accounts(name, expected):
-    assert split_user_name(name) == expected
+AGENT = UserInfo("system:serviceaccount:ns:agent", (), "", {NODE_NAME: ("n1",), "x/y": ("z",)})
+ON = "impersonate-on:{}:list pods/"
+CONSTRAINED = [
+    pytest.param({"impersonate-user": "bob"}, ALICE, "user-info", ["users/bob"], ("system:authenticated",), id="a user"),
+    pytest.param(
+        {"impersonate-user": "bob", "impersonate-group": "g", "impersonate-uid": "u", "impersonate-extra-a.b%2fc": "v"},
+        ALICE,
+        "user-info",
+        ["users/bob", "groups/g", "uids/u", "userextras/a.b/c/v"],
+        ("g", "system:authenticated"),
+        id="all parts of a user",
+    ),
+    pytest.param(
+        {"impersonate-user": "system:node:n1"}, AGENT, "associated-node", ["nodes/*"], ("system:nodes", "system:authenticated"), id="the own node"
+    ),
+    pytest.param(
+        {"impersonate-user": "system:node:n2"}, AGENT, "arbitrary-node", ["nodes/n2"], ("system:nodes", "system:authenticated"), id="any node"
+    ),
+    pytest.param(
+        {"impersonate-user": "system:serviceaccount:ns:sa"},
+        ALICE,
+        "serviceaccount",
+        ["serviceaccounts/sa"],
+        ("system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"),
+        id="a service account",
+    ),
+]  # fmt: skip
 
 
-def test_system_authenticated_is_added_once():
-    assert authenticated("a", ("system:authenticated",)) == UserInfo("a", ("system:authenticated",))
+@pytest.mark.parametrize("headers, user, mode, parts, groups", CONSTRAINED)
+def test_constrained_impersonation_asks_about_the_user_and_the_request(headers, user, mode, parts, groups):
+    """KEP-5284, on by default in v1.36."""
+    needed = [ON.format(mode), *(f"impersonate:{mode} {part}" for part in parts)]
+    found = act(headers, Allow(*needed), user)
+    assert (found.name, found.groups) == (headers["impersonate-user"], groups)
+    for missing in needed:
+        with pytest.raises(StatusError) as caught:
+            act(headers, Allow(*(n for n in needed if n != missing)), user)
+        assert caught.value.code == 403
+
+
+def test_nobody_becomes_a_master_in_a_constrained_way():
+    headers = {"impersonate-user": "bob", "impersonate-group": "system:masters"}
+    names = ["users/bob", "groups/system:masters", "groups/*"]
+    needed = [ON.format("user-info"), *(f"impersonate:user-info {name}" for name in names)]
+    with pytest.raises(StatusError, match="impersonating the system:masters group is not allowed"):
+        act(headers, Allow(*needed))
+
+
+def test_the_first_refusal_is_told_and_the_last_mode_that_worked_is_asked_first():
+    impersonation = Impersonation()
+    with pytest.raises(StatusError, match='cannot impersonate-on:user-info:list resource "pods"'):
+        act({"impersonate-user": "bob"}, Allow(), impersonation=impersonation)
+    act({"impersonate-user": "bob"}, Allow("users/bob"), impersonation=impersonation)
+    with pytest.raises(StatusError, match='User "alice" cannot impersonate resource "users"'):
+        act({"impersonate-user": "eve"}, Allow("users/bob"), impersonation=impersonation)

@@ -12,7 +12,7 @@ from skiff.apiserver.bootstrap import advertised
 from skiff.apiserver.lookup import DictLookup
 from skiff.kubeadm import pki
 from skiff.testing import run
-from skiff.wire.messages import Request
+from skiff.wire.messages import REPEATED, Request
 
 TOKEN = "abcdef.0123456789abcdef"
 
@@ -73,7 +73,7 @@ def der(path):
 
 HEADERS = {
     "x-remote-user": "alice",
-    "x-remote-group": "dev, ops",
+    "x-remote-group": "dev, ops, qa",
     "x-remote-uid": "u1",
     "x-remote-extra-example.org%2fteam": "blue",
 }
@@ -92,12 +92,12 @@ HEADERS = {
 def test_front_proxy_headers(certs, certificate, headers, allowed, name):
     authority = Authority((certs / "front-proxy-ca.crt").read_bytes())
     authenticator = RequestHeader(authority, Names(allowed=allowed), ClientCertificate())
-    request = Request("GET", "/", headers=headers)
+    request = Request("GET", "/", headers=headers, notes={REPEATED: {"x-remote-group": ["dev, ops", "qa"]}})
     request.peer_cert = der(certs / f"{certificate}.crt") if certificate else None
     user = run(authenticator.authenticate(request))
     assert (user and user.name) == name
     if name == "alice":
-        assert user.groups == ("dev", "ops", "system:authenticated")
+        assert user.groups == ("dev, ops", "qa", "system:authenticated")
         assert (user.uid, user.extra) == ("u1", {"example.org/team": ("blue",)})
 
 

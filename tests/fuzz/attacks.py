@@ -258,7 +258,32 @@ label_selectors = st.builds(
     ",".join,
     st.lists(
         st.sampled_from(
-            ("a", "!a", "a=b", "a==b", "a!=b", "a in (b,c)", "a notin ()", "a in b", "a>1", "a<x", "a=,", "()", "a b c", "in in (in)", "a=" + "b" * 64, "/a=b", "a//b", "é=1", "a in (,)", "a in ((b))", "!", "=", "a,,b", "((" * 50)
+            (
+                "a",
+                "!a",
+                "a=b",
+                "a==b",
+                "a!=b",
+                "a in (b,c)",
+                "a notin ()",
+                "a in b",
+                "a>1",
+                "a<x",
+                "a=,",
+                "()",
+                "a b c",
+                "in in (in)",
+                "a=" + "b" * 64,
+                "/a=b",
+                "a//b",
+                "é=1",
+                "a in (,)",
+                "a in ((b))",
+                "!",
+                "=",
+                "a,,b",
+                "((" * 50,
+            )
         )
         | words,
         max_size=4,
@@ -268,7 +293,24 @@ field_selectors = st.builds(
     ",".join,
     st.lists(
         st.sampled_from(
-            ("metadata.name=p", "metadata.name!=p", "metadata.namespace=", "spec.nodeName=n1", "status.phase=x", "x=y", "metadata.name=p\\", "metadata.name", "=", "spec.mode=on", "metadata.name=a=b", "status.phase!=Running", "spec.nodeName==n1", "a\\,b=c", "metadata.name==", "..=.")
+            (
+                "metadata.name=p",
+                "metadata.name!=p",
+                "metadata.namespace=",
+                "spec.nodeName=n1",
+                "status.phase=x",
+                "x=y",
+                "metadata.name=p\\",
+                "metadata.name",
+                "=",
+                "spec.mode=on",
+                "metadata.name=a=b",
+                "status.phase!=Running",
+                "spec.nodeName==n1",
+                "a\\,b=c",
+                "metadata.name==",
+                "..=.",
+            )
         )
         | words,
         max_size=3,
@@ -369,7 +411,53 @@ def queries(draw: Callable[[Any], Any]) -> Request:
 
 segments = (
     st.sampled_from(
-        ("api", "apis", "v1", "apps", "namespaces", "default", "pods", "p", "status", "log", "exec", "proxy", "watch", "", "nodes", "n1", "deployments", "d", "scale", "widgets", "w", "fuzz.example", "openapi", "v2", "v3", "healthz", "livez", "readyz", "metrics", "version", ".well-known", "openid-configuration", "..", ".", "token", "eviction", "serviceaccounts", "binding", "portforward", "attach", "services", "http:web:80", "web:", ":::", "finalize")
+        (
+            "api",
+            "apis",
+            "v1",
+            "apps",
+            "namespaces",
+            "default",
+            "pods",
+            "p",
+            "status",
+            "log",
+            "exec",
+            "proxy",
+            "watch",
+            "",
+            "nodes",
+            "n1",
+            "deployments",
+            "d",
+            "scale",
+            "widgets",
+            "w",
+            "fuzz.example",
+            "openapi",
+            "v2",
+            "v3",
+            "healthz",
+            "livez",
+            "readyz",
+            "metrics",
+            "version",
+            ".well-known",
+            "openid-configuration",
+            "..",
+            ".",
+            "token",
+            "eviction",
+            "serviceaccounts",
+            "binding",
+            "portforward",
+            "attach",
+            "services",
+            "http:web:80",
+            "web:",
+            ":::",
+            "finalize",
+        )
     )
     | words
 )
@@ -518,7 +606,13 @@ def bodies(draw: Callable[[Any], Any]) -> Request:
         media = draw(st.sampled_from(MEDIA))
     method, path, query = draw(
         st.sampled_from(
-            (("POST", collection, ""), ("PUT", f"{collection}/p", ""), ("DELETE", f"{collection}/none", ""), ("PATCH", f"{collection}/none", "fieldManager=f"), ("POST", collection, "fieldValidation=Strict"))
+            (
+                ("POST", collection, ""),
+                ("PUT", f"{collection}/p", ""),
+                ("DELETE", f"{collection}/none", ""),
+                ("PATCH", f"{collection}/none", "fieldManager=f"),
+                ("POST", collection, "fieldValidation=Strict"),
+            )
         )
     )
     return Request(method, path, query, _sent({"content-type": media}), data)

@@ -477,3 +477,25 @@ def test_survives_any_bytes(parts):
                 return (await peer.response())[0]
 
     assert asyncio.run(main()) == 200
+
+
+def test_repeated_headers_are_kept_apart():
+    """Values may hold commas; what has once been recognized is kept as well."""
+    seen = []
+
+    async def handler(request: Request) -> Response:
+        seen.append((request.headers["a"], request.values("a"), request.values("b"), request.values("c")))
+        return Response(200, {}, b"")
+
+    head = b"GET /%s HTTP/1.1\r\nHost: x\r\nA: 1, 2\r\nB: only\r\na: 3\r\n%s\r\n"
+
+    async def main() -> None:
+        async with serving(handler) as server, connected(server) as peer:
+            for path in (b"x", b"y"):
+                await peer.send(head % (path, b""))
+                await eventually(lambda: True)
+            await peer.send(head % (b"z", b"Connection: close\r\n"))
+            await peer.rest()
+
+    asyncio.run(main())
+    assert seen == [("1, 2, 3", ["1, 2", "3"], ["only"], [])] * 3

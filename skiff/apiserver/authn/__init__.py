@@ -5,8 +5,10 @@ when it carries one that is wrong. A wrong credential never becomes anonymous: a
 still accept the request, but if none does it is 401.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from urllib.parse import unquote
 
 from skiff.api.errors import unauthorized
 from skiff.wire.messages import Request, UserInfo
@@ -83,3 +85,11 @@ def authenticated(name: str, groups: Sequence[str] = (), **rest: object) -> User
     if ALL_AUTHENTICATED not in groups:
         groups = (*groups, ALL_AUTHENTICATED)
     return UserInfo(name, tuple(groups), **rest)  # type: ignore[arg-type]
+
+
+def extra_key(encoded: str) -> str:
+    """The key of extra in a header's name, percent-decoded if it is well encoded."""
+    return encoded if _BAD_ESCAPE.search(encoded) else unquote(encoded)
+
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

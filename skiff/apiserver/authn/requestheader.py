@@ -4,13 +4,12 @@ The proxy's CA (--requestheader-client-ca-file) is another one than the users': 
 their own. Source: upstream apiserver pkg/authentication/request/headerrequest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
-from skiff.apiserver.authn import authenticated
+from skiff.apiserver.authn import authenticated, extra_key
 from skiff.apiserver.authn.x509 import ClientCertificate
-from skiff.wire.messages import Request, UserInfo
+from skiff.wire.messages import Request, UserInfo, header_text
 from skiff.wire.x509 import subject
 
 
@@ -79,19 +78,20 @@ class RequestHeader:
 
 
 def user_of(request: Request, names: Names) -> UserInfo | None:
-    headers = request.headers
-    name = _first(headers.get(n.lower(), "") for n in names.username)
+    name = _first(request, names.username)
     if not name:
         return None
-    groups = tuple(g.strip() for n in names.group for g in headers.get(n.lower(), "").split(",") if g.strip())
+    groups = tuple(header_text(g) for n in names.group for g in request.values(n.lower()) if g)
     extra: dict[str, tuple[str, ...]] = {}
     for prefix in names.extra_prefix:
-        for header, value in headers.items():
+        for header in request.headers:
             if header.startswith(prefix.lower()):
-                key = unquote(header[len(prefix) :])
-                extra[key] = (*extra.get(key, ()), *(v.strip() for v in value.split(",")))
-    return authenticated(name, groups, uid=_first(headers.get(n.lower(), "") for n in names.uid), extra=extra)
+                key = extra_key(header[len(prefix) :])
+                extra[key] = (*extra.get(key, ()), *(header_text(v) for v in request.values(header)))
+    return authenticated(name, groups, uid=_first(request, names.uid), extra=extra)
 
 
-def _first(values: Iterable[str]) -> str:
-    return next((v for v in values if v), "")
+def _first(request: Request, names: Sequence[str]) -> str:
+    """The first header that says something; of a repeated one the first value."""
+    values = (next(iter(request.values(n.lower())), "") for n in names)
+    return header_text(next((v for v in values if v), ""))

@@ -22,6 +22,7 @@ from skiff.wire.messages import UserInfo
 
 PREFIX = "system:serviceaccount:"
 ALL = "system:serviceaccounts"
+NODE_NAME = "authentication.kubernetes.io/node-name"
 LEEWAY_S = 60
 REMEMBERED = 2048
 
@@ -167,7 +168,7 @@ def _extra(claims: Claims, pod: dict[str, str], node: dict[str, str]) -> dict[st
     pairs = {
         "authentication.kubernetes.io/pod-name": pod.get("name"),
         "authentication.kubernetes.io/pod-uid": pod.get("uid"),
-        "authentication.kubernetes.io/node-name": node.get("name"),
+        NODE_NAME: node.get("name"),
         "authentication.kubernetes.io/node-uid": node.get("uid"),
         CREDENTIAL_ID: f"JTI={claims['jti']}" if claims.get("jti") else "",
     }
