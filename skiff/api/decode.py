@@ -69,7 +69,7 @@ class Checker:
 
     def _check_changed(self, obj: Obj, known: Obj) -> None:
         """The fast pass over the fields that differ. A field that is dropped by it is dropped from the object."""
-        names = [name for name, value in obj.items() if known.get(name) is not value]
+        names = [name for name, value in obj.items() if known.get(name, _DROP) is not value]
         changed = {name: obj[name] for name in names}
         self._fast(changed)
         if len(changed) < len(names):

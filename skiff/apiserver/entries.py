@@ -9,7 +9,7 @@ import orjson
 
 from skiff.api.types import GVR, Obj
 
-DECODED = 2 << 20
+DECODED = 4 << 20
 """Bytes of JSON whose decoded form is kept."""
 
 _RV = b'"resourceVersion":"'

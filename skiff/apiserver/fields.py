@@ -49,7 +49,7 @@ def track(call: Call, new: Obj, old: Obj | None, manager: str) -> Obj:
     return new
 
 
-def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Callable[[], Obj] | None], Awaitable[Obj]]:
+def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | None], Awaitable[Obj]]:
     """Makes the new object by applying a configuration to the current one; ownership is noted with it. Raises 400."""
     served = call.served
     if not isinstance(patch, dict) or not isinstance(patch.get("metadata", {}), dict):
@@ -58,9 +58,9 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Callable[
     metadata.match_namespace(config["metadata"], call.namespace)
     metadata.check_name(config["metadata"], call.info.name)
 
-    async def make(load: Callable[[], Obj] | None) -> Obj:
+    async def make(old: Obj | None) -> Obj:
         merged = apply(
-            load() if load is not None else None,
+            old,
             config,
             served.node,
             manager=call.manager(wanted.field_manager),

@@ -176,8 +176,15 @@ class Served:
             obj["metadata"] = {}
         if obj.get("spec") is None and not self.resource.custom and "spec" in self.node.properties:
             obj["spec"] = {}  # upstream's is a struct, never absent
-        self.resource.default(obj)
+        if known is None or not self._has_defaults(obj, known):
+            self.resource.default(obj)
         return obj, warnings
+
+    def _has_defaults(self, obj: Obj, known: Obj) -> bool:
+        """Whether nothing differs that defaults depend on."""
+        if self.resource.custom or self.resource.defaults_by_metadata or len(obj) != len(known):
+            return False
+        return all(value is known.get(name) or name == "metadata" for name, value in obj.items())
 
     def _check_kind(self, data: Obj) -> None:
         gvr = self.gvr

@@ -220,3 +220,16 @@ def test_micro_times_need_six_digits() -> None:
     assert check("coordination.v1.Lease").check(copy.deepcopy(lease))[0] == lease
     with pytest.raises(DecodeError, match=r'cannot parse "Z" as ".000000"'):
         check("coordination.v1.Lease").check(changed("spec.renewTime", "2020-01-01T00:00:00Z", lease))
+
+
+def test_what_a_known_object_has_is_not_checked_again():
+    config_map = checker(load(), "io.k8s.api.core.v1.ConfigMap")
+    known = {"metadata": {"name": "a"}, "data": {"k": "v"}}
+    strange = {"k": 5}
+    assert config_map.check({**known, "data": strange}, known={**known, "data": strange}) == ({**known, "data": strange}, [])
+    with pytest.raises(DecodeError):
+        config_map.check({**known, "data": {"k": 5}}, known=known)
+    obj, warnings = config_map.check({**known, "binaryData": None, "immutable": None, "x": 1}, known=known)
+    assert (obj, warnings) == (known, ['unknown field "x"'])
+    obj, _ = config_map.check({**known, "binaryData": None, "data": {}}, known=known)
+    assert obj == {"metadata": {"name": "a"}}

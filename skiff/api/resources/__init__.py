@@ -72,6 +72,7 @@ class Resource:
     """All that differs between kinds. The verbs are written once, in skiff.apiserver.
 
     default:          fills in defaults, in place, on every decoded object (idempotent).
+    defaults_by_metadata: defaults depend on the object's metadata or are set in it.
     prepare:          called with the new object and None on create, or the stored one on update; in place; drops what a
                       client may not set (upstream's PrepareForCreate/PrepareForUpdate). Status and generation are handled
                       generically through `has_status` and `has_generation`.
@@ -103,6 +104,7 @@ class Resource:
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[Subresource, ...] = ()
     default: Callable[[Obj], None] = _nothing
+    defaults_by_metadata: bool = False
     prepare: Callable[[Obj, Obj | None], None] = _no_preparation
     prepare_delete: Callable[[Obj, float], None] = _no_deletion
     validate: Callable[[Obj], list[FieldError]] = _no_errors

@@ -178,6 +178,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_v1,
+        defaults_by_metadata=True,
         validate=validator(checks.check_autoscaler),
         storage=HPA,
         to_storage=to_v2,

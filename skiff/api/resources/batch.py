@@ -88,6 +88,7 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_job,
+        defaults_by_metadata=True,
         prepare=both(disabled_in_pods("spec.template.spec"), prepare_job),
         selectable={"status.successful": lambda obj: text("status.succeeded")(obj) or "0"},
         has_generation=True,

@@ -82,8 +82,8 @@ async def update(call: Call) -> Response:
     wanted = options.write_options(call.params, "UpdateOptions")
     scale = _decoded(call, call.body("Scale"), wanted.field_validation)
 
-    async def make(load: updating.Load | None) -> Obj:
-        return scaled(call, _present(call, load), scale)
+    async def make(old: Obj | None) -> Obj:
+        return scaled(call, _copied(call, old), scale)
 
     return await _write(call, make, wanted)
 
@@ -94,8 +94,8 @@ async def patch(call: Call) -> Response:
         return await _write(call, _applied(call, body), wanted)
     node = _node() if kind == patching.STRATEGIC else None
 
-    async def make(load: updating.Load | None) -> Obj:
-        old = _present(call, load)
+    async def make(old: Obj | None) -> Obj:
+        old = _copied(call, old)
         patched = patching.PATCHERS[kind](to_scale(call.served, old), body, node)
         return scaled(call, old, _decoded(call, orjson.loads(orjson.dumps(patched)), "Ignore"))
 
@@ -105,8 +105,8 @@ async def patch(call: Call) -> Response:
 def _applied(call: Call, body: Any) -> updating.Make:
     scale = _decoded(call, body, "Strict")
 
-    async def make(load: updating.Load | None) -> Obj:
-        return scaled(call, _present(call, load), scale)
+    async def make(old: Obj | None) -> Obj:
+        return scaled(call, _copied(call, old), scale)
 
     return make
 
@@ -147,10 +147,11 @@ def _with(obj: Obj, path: str, value: int) -> Obj:
     return result
 
 
-def _present(call: Call, load: updating.Load | None) -> Obj:
-    if load is None:
+def _copied(call: Call, old: Obj | None) -> Obj:
+    if old is None:
         raise not_found(call.served.gvr, call.info.name)
-    return load()
+    copy: Obj = orjson.loads(orjson.dumps(old))
+    return copy
 
 
 def scaled(call: Call, old: Obj, scale: Obj) -> Obj:

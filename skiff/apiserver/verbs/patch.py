@@ -104,20 +104,20 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
     versioned = kind != JSON_PATCH and _names_version(patch)
     attempts = 0
 
-    async def make(load: update.Load | None) -> Obj:
+    async def make(old: Obj | None) -> Obj:
         nonlocal attempts
-        if load is None:
+        if old is None:
             raise not_found(served.gvr, call.info.name)
         if attempts and (versioned or attempts >= ATTEMPTS):
             raise conflict(served.gvr, call.info.name)
         again, attempts = attempts > 0, attempts + 1
         # The new object has parts of the patch, so that a repeated attempt needs it anew.
-        old, new = load(), load_patch(call.request.body) if again else patch
-        made = _patched(call, kind, old, new)
+        own = _own(kind, old)
+        made = _patched(call, kind, own, load_patch(call.request.body) if again else patch)
         try:
-            obj, warnings = served.read(made, validation="Ignore" if again else validation, known=old)
+            obj, warnings = served.read(made, validation="Ignore" if again else validation, known=own)
         except DecodeError as e:
-            raise invalid_patch(_shown(call, kind, load()), str(e)) from None
+            raise invalid_patch(_shown(call, kind, old), str(e)) from None
         call.warnings += warnings
         meta = obj["metadata"]
         metadata.match_namespace(meta, call.namespace)
@@ -127,8 +127,18 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
     return make
 
 
+def _own(kind: str, old: Obj) -> Obj:
+    """A copy that the result may have parts of. Who sends no managed fields keeps what is stored, and they are half of many
+    objects; but a JSON patch may name them, and its result is a copy anyway."""
+    if kind == JSON_PATCH:
+        return old
+    meta = {k: v for k, v in old["metadata"].items() if k != "managedFields"}
+    own: Obj = orjson.loads(orjson.dumps({**old, "metadata": meta}))
+    return own
+
+
 def _patched(call: Call, kind: str, old: Obj, patch: Any) -> Obj:
-    """Shares with `old` what the patch leaves alone."""
+    """Shares with `old` what the patch leaves alone, but for JSON patches."""
     patched = PATCHERS[kind](old, patch, call.served.node if kind == STRATEGIC else None)
     # A JSON patch may put one value in several places, and nest values in values.
     return orjson.loads(_dump(patched)) if kind == JSON_PATCH else patched

@@ -22,11 +22,8 @@ from skiff.wire.messages import Response
 ATTEMPTS = 100
 """Bounds the loop of unconditional writes; each failure means that somebody else has succeeded."""
 
-Load = Callable[[], Obj]
-"""The current object, decoded anew: the caller's own."""
-
-Make = Callable[[Load | None], Awaitable[Obj]]
-"""From the current object (None: there is none) to the complete new one, which nobody else has parts of."""
+Make = Callable[[Obj | None], Awaitable[Obj]]
+"""From the current object (read-only; None: there is none) to the complete new one, which shares nothing with it."""
 
 Prepare = Callable[[Served, Obj, Obj], None]
 """Keeps what this kind of write may not change, in place: (served, new, old)."""
@@ -62,7 +59,7 @@ async def put(call: Call, part: Part) -> Response:
     call.accepted()
     pending: list[Obj] = [decoded(call, call.body(), wanted.field_validation, call.raw_json())]
 
-    async def make(load: Load | None) -> Obj:
+    async def make(old: Obj | None) -> Obj:
         # Each attempt changes the object in place, so a repeated one starts from the body again.
         return pending.pop() if pending else decoded(call, call.body(), "Ignore")
 
@@ -138,7 +135,7 @@ async def _attempt(
     served = call.served
     # Parts that put what is stored below what is new take an object of their own: admission may change it.
     old = served.shown(entry) if part is OBJECT or part is STATUS else served.load(entry)
-    new = await make(lambda: served.load(entry))
+    new = await make(old)
     _check_version(served, new, old)
     metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
     part.prepare(served, new, old)
