@@ -226,7 +226,10 @@ def test_what_a_known_object_has_is_not_checked_again():
     config_map = checker(load(), "io.k8s.api.core.v1.ConfigMap")
     known = {"metadata": {"name": "a"}, "data": {"k": "v"}}
     strange = {"k": 5}
-    assert config_map.check({**known, "data": strange}, known={**known, "data": strange}) == ({**known, "data": strange}, [])
+    assert config_map.check({**known, "data": strange}, known={**known, "data": strange}) == (
+        {**known, "data": strange},
+        [],
+    )
     with pytest.raises(DecodeError):
         config_map.check({**known, "data": {"k": 5}}, known=known)
     obj, warnings = config_map.check({**known, "binaryData": None, "immutable": None, "x": 1}, known=known)
