@@ -534,7 +534,7 @@ UPDATES = [
         "storage.k8s.io/v1/StorageClass",
         "provisioner",
         "x.y/z",
-        "provisioner: Forbidden: updates to provisioner are forbidden.",
+        'provisioner: Invalid value: "x.y/z": field is immutable',
         id="provisioner",
     ),
     pytest.param(

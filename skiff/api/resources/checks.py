@@ -105,6 +105,34 @@ def check_annotations(values: Mapping[str, str] | None, path: str, errors: Error
         errors.too_long(path, 256 << 10)
 
 
+_TEMPLATE_REFUSED = {
+    "name": "name",
+    "generateName": "generateName",
+    "namespace": "namespace",
+    "selfLink": "selfLink",
+    "uid": "uID",
+    "resourceVersion": "resourceVersion",
+    "generation": "generation",
+    "creationTimestamp": "creationTimestamp",
+    "deletionTimestamp": "deletionTimestamp",
+    "deletionGracePeriodSeconds": "deletionGracePeriodSeconds",
+    "ownerReferences": "ownerReferences",
+    "finalizers": "finalizers",
+    "managedFields": "managedFields",
+}
+"""Field of the metadata of a claim's template → its name in the mistake."""
+
+
+def check_template_metadata(metadata: Obj | None, path: str, errors: ErrorList) -> None:
+    """Of a template of claims: labels and annotations only. path: of the template."""
+    given = metadata or {}
+    check_annotations(given.get("annotations"), f"{path}.metadata.annotations", errors)
+    check_labels(given.get("labels"), f"{path}.metadata.labels", errors)
+    for field, shown in _TEMPLATE_REFUSED.items():
+        if given.get(field):
+            errors.forbidden(f"{path}.{shown}", "cannot be set")
+
+
 def check_label_selector(selector: Obj | None, path: str, errors: ErrorList) -> None:
     if not selector:
         return

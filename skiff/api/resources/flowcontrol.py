@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import flowcontrol_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import inside, nil, rules, struct, zero
 
@@ -23,6 +25,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "flowschemas",
         "FlowSchema",
+        validate=validator(checks.check_flow_schema),
+        validate_status_update=update_validator(checks.check_conditions_update),
         namespaced=False,
         subresources=(STATUS,),
         default=default_flow_schema,
@@ -33,6 +37,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "prioritylevelconfigurations",
         "PriorityLevelConfiguration",
+        validate=validator(checks.check_priority_level),
+        validate_status_update=update_validator(checks.check_conditions_update),
         namespaced=False,
         subresources=(STATUS,),
         default=default_priority_level,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from skiff.api.resources import Resource
+from skiff.api.resources import storage_checks as checks
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.storage_checks import check_storage_class, check_storage_class_update
 from skiff.api.resources.core.warn import capacity_warnings, storage_class_warnings
@@ -53,15 +54,34 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "csidrivers",
         "CSIDriver",
+        validate=validator(checks.check_csi_driver),
+        validate_update=update_validator(checks.check_csi_driver_update),
         warn=csi_driver_warnings,
         namespaced=False,
         default=default_csi_driver,
         prepare=prepare_csi_driver,
         unconditional_update=False,
     ),
-    builtin(GROUP, "v1", "csinodes", "CSINode", namespaced=False, default=default_csi_node, unconditional_update=False),
     builtin(
-        GROUP, "v1", "csistoragecapacities", "CSIStorageCapacity", warn=capacity_warnings, unconditional_update=False
+        GROUP,
+        "v1",
+        "csinodes",
+        "CSINode",
+        validate=validator(checks.check_csi_node),
+        validate_update=update_validator(checks.check_csi_node_update),
+        namespaced=False,
+        default=default_csi_node,
+        unconditional_update=False,
+    ),
+    builtin(
+        GROUP,
+        "v1",
+        "csistoragecapacities",
+        "CSIStorageCapacity",
+        validate=validator(checks.check_storage_capacity),
+        validate_update=update_validator(checks.check_storage_capacity_update),
+        warn=capacity_warnings,
+        unconditional_update=False,
     ),
     builtin(
         GROUP,
@@ -80,10 +100,22 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "volumeattachments",
         "VolumeAttachment",
+        validate=validator(checks.check_attachment),
+        validate_update=update_validator(checks.check_attachment_update),
+        validate_status_update=update_validator(checks.check_attachment_status_update),
         namespaced=False,
         subresources=(STATUS,),
         default=rules(default_attachment),
         unconditional_update=False,
     ),
-    builtin(GROUP, "v1", "volumeattributesclasses", "VolumeAttributesClass", namespaced=False, short_names=("vac",)),
+    builtin(
+        GROUP,
+        "v1",
+        "volumeattributesclasses",
+        "VolumeAttributesClass",
+        validate=validator(checks.check_attributes_class),
+        validate_update=update_validator(checks.check_attributes_class_update),
+        namespaced=False,
+        short_names=("vac",),
+    ),
 )

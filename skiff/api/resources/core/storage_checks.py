@@ -1,8 +1,9 @@
 """Validation of PersistentVolume. Source: pkg/apis/core/validation/validation.go (ValidatePersistentVolume…)."""
 
-from skiff.api import names, quantity
+from skiff.api import labels, names, quantity
 from skiff.api.errors import FieldError
-from skiff.api.resources.checks import IMMUTABLE, NOT_NEGATIVE, POSITIVE, ErrorList
+from skiff.api.resources.checks import IMMUTABLE, POSITIVE, ErrorList
+from skiff.api.resources.core import legacy_volumes as legacy
 from skiff.api.resources.core.claim_checks import check_access_modes, check_class_name, check_volume_mode
 from skiff.api.resources.core.scheduling_checks import check_node_selector
 from skiff.api.resources.core.volume_checks import (
@@ -13,8 +14,11 @@ from skiff.api.resources.core.volume_checks import (
     check_no_backsteps,
     needs,
 )
+from skiff.api.resources.fields import get, items
 from skiff.api.types import Obj
 
+MAX_PARAMETERS = 512
+MAX_PARAMETER_BYTES = 256 << 10
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 
 
@@ -25,36 +29,44 @@ def _local(source: Obj, path: str, errors: ErrorList) -> None:
         check_no_backsteps(source["path"], f"{path}.path", errors)
 
 
+_CSI_SECRETS = ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand")
+
+
 def _csi(source: Obj, path: str, errors: ErrorList) -> None:
     check_driver_name(source.get("driver", ""), f"{path}.driver", errors)
     if not source.get("volumeHandle"):
         errors.required(f"{path}.volumeHandle")
+    for use in _CSI_SECRETS:
+        reference = source.get(f"{use}SecretRef")
+        if reference is not None:
+            legacy.check_secret_reference(reference, f"{path}.{use}SecretRef", errors)
 
 
 SOURCES: dict[str, SourceCheck] = {
     "hostPath": check_host_path,
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
-    "glusterfs": needs("endpoints", "path"),
-    "flocker": needs(),
+    "gcePersistentDisk": legacy.check_gce,
+    "awsElasticBlockStore": legacy.check_aws,
+    "glusterfs": legacy.check_persistent_glusterfs,
+    "flocker": legacy.check_flocker,
     "nfs": check_nfs,
     "rbd": needs("monitors", "image"),
-    "quobyte": needs("registry", "volume"),
+    "quobyte": legacy.check_quobyte,
     "cephfs": needs("monitors"),
-    "iscsi": needs("targetPortal", "iqn"),
-    "cinder": needs("volumeID"),
-    "fc": needs(),
-    "flexVolume": needs("driver"),
-    "azureFile": needs("secretName", "shareName"),
+    "iscsi": legacy.check_persistent_iscsi,
+    "cinder": legacy.check_persistent_cinder,
+    "fc": legacy.check_fc,
+    "flexVolume": legacy.check_flex,
+    "azureFile": legacy.check_persistent_azure_file,
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
+    "azureDisk": legacy.check_azure_disk,
     "scaleIO": needs("gateway", "system", "volumeName"),
     "local": _local,
-    "storageos": needs(),
+    "storageos": legacy.check_persistent_storageos,
     "csi": _csi,
 }
+_INLINE = "may not be specified in the context of inline volumes"
 
 
 def check_persistent_volume(obj: Obj, errors: ErrorList) -> None:
@@ -70,31 +82,86 @@ def check_persistent_volume(obj: Obj, errors: ErrorList) -> None:
             check_node_selector(affinity["required"], "spec.nodeAffinity.required", errors)
         else:
             errors.required("spec.nodeAffinity.required", "must specify required node constraints")
-    given = [s for s in SOURCES if spec.get(s) is not None]
-    for i, name in enumerate(given):
-        if i == 0:
-            SOURCES[name](spec[name], f"spec.{name}", errors)
-        else:
-            errors.forbidden(f"spec.{name}", "may not specify more than 1 volume type")
-    if not given:
-        errors.required("spec", "must specify a volume type")
-    if "local" in given[:1] and affinity is None:
-        errors.required("spec.nodeAffinity", "Local volume requires node affinity")
-    if policy == "Recycle" and (spec.get("hostPath") or {}).get("path", "").rstrip("/") == "" and "hostPath" in given:
-        errors.forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
+    _check_source(spec, "spec", get(obj, "metadata", "name") or "", errors)
     check_class_name(spec, "spec", errors)
     check_volume_mode(spec, "spec", errors)
+    if spec.get("volumeAttributesClassName") is not None:
+        _check_attributes_class(spec, errors)
+
+
+def _check_attributes_class(spec: Obj, errors: ErrorList) -> None:
+    name, path = spec["volumeAttributesClassName"], "spec.volumeAttributesClassName"
+    if not name:
+        errors.required(path, "an empty string is disallowed")
+    else:
+        errors.rule(path, name, names.is_dns1123_subdomain(name))
+    if spec.get("csi") is None:
+        errors.required("spec.csi", "has to be specified when using volumeAttributesClassName")
+
+
+def check_inline_volume(spec: Obj, path: str, errors: ErrorList) -> None:
+    """Of a VolumeAttachment: only CSI, and nothing that belongs to a volume as an object."""
+    for field in ("claimRef", "capacity"):
+        if spec.get(field):
+            errors.forbidden(f"{path}.{field}", _INLINE)
+    if spec.get("csi") is None:
+        errors.required(f"{path}.csi", "has to be specified in the context of inline volumes")
+    check_access_modes(spec, path, errors)
+    if spec.get("persistentVolumeReclaimPolicy", "Retain") != "Retain":
+        why = "may only be Retain in the context of inline volumes"
+        errors.forbidden(f"{path}.persistentVolumeReclaimPolicy", why)
+    if spec.get("nodeAffinity") is not None:
+        errors.forbidden(f"{path}.nodeAffinity", _INLINE)
+    _check_source(spec, path, "", errors)
+    if spec.get("storageClassName"):
+        errors.forbidden(f"{path}.storageClassName", _INLINE)
+    if spec.get("volumeMode", "Filesystem") != "Filesystem":
+        why = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.forbidden(f"{path}.volumeMode", why)
+    if spec.get("volumeAttributesClassName") is not None:
+        errors.forbidden(f"{path}.volumeAttributesClassName", _INLINE)
+
+
+def _check_source(spec: Obj, path: str, name: str, errors: ErrorList) -> None:
+    """Exactly one. name: of the volume."""
+    given = [s for s in SOURCES if spec.get(s) is not None]
+    for i, source in enumerate(given):
+        if i == 0 or source == "flexVolume":
+            SOURCES[source](spec[source], f"{path}.{source}", errors)
+        else:
+            shown = "cephFS" if source == "cephfs" else source
+            errors.forbidden(f"{path}.{shown}", "may not specify more than 1 volume type")
+    if not given:
+        errors.required(path, "must specify a volume type")
+    if "local" in given[:1] and spec.get("nodeAffinity") is None:
+        errors.required(f"{path}.nodeAffinity", "Local volume requires node affinity")
+    if "iscsi" in given[:1]:
+        _check_iscsi_names(spec["iscsi"], f"{path}.iscsi", name, errors)
+    root = "hostPath" in given and spec["hostPath"].get("path", "").rstrip("/") == ""
+    if root and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        errors.forbidden(f"{path}.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
+
+
+def _check_iscsi_names(source: Obj, path: str, name: str, errors: ErrorList) -> None:
+    portal = source.get("targetPortal", "")
+    if source.get("initiatorName") is not None and len(f"{name}:{portal}".encode()) > 64:
+        why = (
+            "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
+            "if iscsi.initiatorName is specified."
+        )
+        errors.invalid(f"{path}.targetportal", portal, why)
 
 
 def _check_capacity(capacity: Obj, errors: ErrorList) -> None:
     if not capacity:
         errors.required("spec.capacity")
     if "storage" not in capacity or len(capacity) > 1:
-        errors.append(FieldError("spec.capacity", "FieldValueNotSupported", capacity, 'supported values: "storage"'))
+        shown = dict(sorted(capacity.items())) or None
+        errors.append(FieldError("spec.capacity", "FieldValueNotSupported", shown, 'supported values: "storage"'))
     for name, amount in capacity.items():
         value = quantity.parse(amount)
         if value < quantity.ZERO:
-            errors.invalid(f"spec.capacity[{name}]", amount, NOT_NEGATIVE)
+            errors.invalid(f"spec.capacity[{name}]", value.value, "must be a valid resource quantity")
         if not value > quantity.ZERO:
             errors.invalid(f"spec.capacity[{name}]", amount, POSITIVE)
 
@@ -115,31 +182,56 @@ def _source(spec: Obj, name: str) -> object:
     return source
 
 
+def check_provisioner(value: str, path: str, errors: ErrorList) -> None:
+    """Of storage and attributes classes: a qualified name in any case."""
+    if not value:
+        errors.required(path)
+    else:
+        errors.rule(path, value.lower(), labels.key_errors(value.lower()))
+
+
+def check_parameters(parameters: Obj, errors: ErrorList) -> None:
+    if len(parameters) > MAX_PARAMETERS:
+        errors.too_long("parameters", MAX_PARAMETERS)
+        return
+    if "" in parameters:
+        errors.invalid("parameters", "", "field can not be empty.")
+    if sum(len(k.encode()) + len(v.encode()) for k, v in parameters.items()) > MAX_PARAMETER_BYTES:
+        errors.too_long("parameters", MAX_PARAMETER_BYTES)
+
+
 def check_storage_class(obj: Obj, errors: ErrorList) -> None:
     """storage.k8s.io/v1 StorageClass."""
-    provisioner = obj.get("provisioner", "")
-    if not provisioner:
-        errors.required("provisioner")
-    else:
-        errors.rule("provisioner", provisioner, names.is_qualified_name(provisioner.lower()))
-    parameters = obj.get("parameters") or {}
-    if len(parameters) > 512:
-        errors.too_long("parameters", 512)
-    for key in parameters:
-        if not key:
-            errors.invalid("parameters", key, "field can not be empty.")
+    check_provisioner(obj.get("provisioner", ""), "provisioner", errors)
+    check_parameters(obj.get("parameters") or {}, errors)
     if obj.get("reclaimPolicy"):
         errors.one_of("reclaimPolicy", obj["reclaimPolicy"], ("Delete", "Retain"))
     errors.one_of("volumeBindingMode", obj.get("volumeBindingMode", ""), ("Immediate", "WaitForFirstConsumer"))
+    seen: list[dict[str, set[str]]] = [{} for _ in obj.get("allowedTopologies") or ()]
+    for i, term in enumerate(items(obj, "allowedTopologies")):
+        found = _check_topology(term, f"allowedTopologies[{i}].matchLabelExpressions", errors)
+        if found in seen:
+            errors.duplicate(f"allowedTopologies[{i}].matchLabelExpressions", "")
+        seen.append(found)
+
+
+def _check_topology(term: Obj, path: str, errors: ErrorList) -> dict[str, set[str]]:
+    """The values by key."""
+    found: dict[str, set[str]] = {}
+    for i, requirement in enumerate(items(term, "matchLabelExpressions")):
+        here, key, values = f"{path}[{i}]", requirement.get("key", ""), requirement.get("values") or []
+        if not values:
+            errors.required(f"{here}.values")
+        for j, value in enumerate(values):
+            if value in values[:j]:
+                errors.duplicate(f"{here}.values[{j}]", value)
+        errors.rule(f"{here}.key", key, labels.key_errors(key))
+        if key in found:
+            errors.duplicate(f"{here}.key", key)
+        found[key] = {*values}
+    return found
 
 
 def check_storage_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    for field in ("parameters", "provisioner"):
-        if (new.get(field) or None) != (old.get(field) or None):
-            errors.forbidden(field, f"updates to {field} are forbidden.")
-    for field in ("reclaimPolicy", "volumeBindingMode"):
-        if new.get(field) != old.get(field):
-            if field == "reclaimPolicy":
-                errors.forbidden(field, "updates to reclaimPolicy are forbidden.")
-            else:
-                errors.invalid(field, new.get(field), IMMUTABLE)
+    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+        errors.immutable(field, new.get(field), old.get(field))

@@ -1,13 +1,14 @@
 """Validation of a pod's volumes. Source: pkg/apis/core/validation/validation.go (ValidateVolumes and what it calls).
 
-The sources that people use are checked field by field; of the cloud and legacy ones, that their required fields are there.
+Those of clouds and storage systems stand in legacy_volumes.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from skiff.api import names, quantity
-from skiff.api.resources.checks import ErrorList
+from skiff.api.resources.checks import ErrorList, check_template_metadata
+from skiff.api.resources.core import legacy_volumes as legacy
 from skiff.api.resources.core.claim_checks import check_claim_spec
 from skiff.api.resources.core.reference_checks import check_field_reference, check_resource_reference
 from skiff.api.types import Obj
@@ -220,11 +221,17 @@ def _ephemeral(source: Obj, path: str, errors: ErrorList) -> None:
     if template is None:
         errors.required(f"{path}.volumeClaimTemplate")
     else:
+        check_template_metadata(template.get("metadata"), f"{path}.volumeClaimTemplate", errors)
         check_claim_spec(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec", errors)
 
 
 def _image(source: Obj, path: str, errors: ErrorList) -> None:
     errors.one_of(f"{path}.pullPolicy", source.get("pullPolicy", ""), ("Always", "IfNotPresent", "Never"))
+
+
+def _git_repo(source: Obj, path: str, errors: ErrorList) -> None:
+    legacy.require(source, path, errors, "repository")
+    check_relative_path(source.get("directory", ""), f"{path}.directory", errors)
 
 
 def check_nfs(source: Obj, path: str, errors: ErrorList) -> None:
@@ -239,16 +246,20 @@ def check_nfs(source: Obj, path: str, errors: ErrorList) -> None:
 def _csi(source: Obj, path: str, errors: ErrorList) -> None:
     check_driver_name(source.get("driver", ""), f"{path}.driver", errors)
     secret = source.get("nodePublishSecretRef")
-    if secret is not None and not secret.get("name"):
-        errors.required(f"{path}.nodePublishSecretRef.name")
+    if secret is not None:
+        name = secret.get("name", "")
+        if not name:
+            errors.required(f"{path}.nodePublishSecretRef.name")
+        else:
+            errors.rule(f"{path}.name", name, names.is_dns1123_subdomain(name))
 
 
 def check_driver_name(value: str, path: str, errors: ErrorList) -> None:
     if not value:
         errors.required(path)
-    elif len(value) > 63:
-        errors.too_long(path, 63)
     else:
+        if len(value.encode()) > 63:
+            errors.too_long(path, 63)
         errors.rule(path, value, names.is_dns1123_subdomain(value.lower()))
 
 
@@ -256,9 +267,7 @@ def needs(*fields: str) -> SourceCheck:
     """Only that these are there."""
 
     def check(source: Obj, path: str, errors: ErrorList) -> None:
-        for name in fields:
-            if not source.get(name):
-                errors.required(f"{path}.{name}")
+        legacy.require(source, path, errors, *fields)
 
     return check
 
@@ -266,29 +275,29 @@ def needs(*fields: str) -> SourceCheck:
 SOURCES: dict[str, SourceCheck] = {
     "emptyDir": _empty_dir,
     "hostPath": check_host_path,
-    "gitRepo": needs("repository"),
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
+    "gitRepo": _git_repo,
+    "gcePersistentDisk": legacy.check_gce,
+    "awsElasticBlockStore": legacy.check_aws,
     "secret": _files_of("secretName"),
     "nfs": check_nfs,
-    "iscsi": needs("targetPortal", "iqn"),
-    "glusterfs": needs("endpoints", "path"),
-    "flocker": needs(),
+    "iscsi": legacy.check_iscsi,
+    "glusterfs": legacy.check_glusterfs,
+    "flocker": legacy.check_flocker,
     "persistentVolumeClaim": _claim,
     "rbd": needs("monitors", "image"),
-    "cinder": needs("volumeID"),
+    "cinder": legacy.check_cinder,
     "cephfs": needs("monitors"),
-    "quobyte": needs("registry", "volume"),
+    "quobyte": legacy.check_quobyte,
     "downwardAPI": _downward_api,
-    "fc": needs(),
-    "flexVolume": needs("driver"),
+    "fc": legacy.check_fc,
+    "flexVolume": legacy.check_flex,
     "configMap": _files_of("name"),
-    "azureFile": needs("secretName", "shareName"),
+    "azureFile": legacy.check_azure_file,
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
-    "storageos": needs(),
+    "azureDisk": legacy.check_azure_disk,
+    "storageos": legacy.check_storageos,
     "projected": _projected,
     "scaleIO": needs("gateway", "system", "volumeName"),
     "csi": _csi,
