@@ -1,6 +1,7 @@
 """What a label's key and value may look like, with upstream's sentences (apimachinery pkg/api/validate/content)."""
 
 import re
+from functools import lru_cache
 
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -9,6 +10,8 @@ _SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
 _NAME_RE = re.compile(rf"{_NAME}\Z")
 _VALUE_RE = re.compile(rf"({_NAME})?\Z")
 _SUBDOMAIN_RE = re.compile(rf"{_SUBDOMAIN}\Z")
+
+LONGEST_KEY = 253 + 1 + 63
 
 _NAME_WORDS = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
@@ -26,6 +29,16 @@ _SUBDOMAIN_WORDS = (
 
 def key_errors(key: str) -> list[str]:
     """Why it is no label key (a name with an optional DNS prefix); [] if it is one."""
+    return [] if len(key) <= LONGEST_KEY and _is_key(key) else _key_errors(key)
+
+
+@lru_cache(4096)
+def _is_key(key: str) -> bool:
+    """The same few keys stand in most objects."""
+    return not _key_errors(key)
+
+
+def _key_errors(key: str) -> list[str]:
     prefix, slash, name = key.rpartition("/")
     if "/" in prefix:
         suffix = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"

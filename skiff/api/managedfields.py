@@ -186,6 +186,8 @@ def _update(
 
 def _cap(entries: list[Entry]) -> list[Entry]:
     """At most MAX_UPDATERS updaters: the oldest ones of one version become a single entry."""
+    if len(entries) <= MAX_UPDATERS:
+        return entries
     updaters = sorted(
         (e for e in entries if e["operation"] == UPDATE), key=lambda e: (e.get("time") or "", *identity(e))
     )
@@ -219,11 +221,11 @@ def keep_times_if_unchanged(new: Obj, old: Obj) -> None:
     before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
     if not before or not after or len(before) != len(after) or before is after:
         return
+    if _plain_meta(old) != _plain_meta(new):  # the cheapest question first
+        return
     if any(_timeless(a) != _timeless(b) for a, b in zip(before, after, strict=True)):
         return
-    if {k: v for k, v in old.items() if k != "metadata"} != {k: v for k, v in new.items() if k != "metadata"}:
-        return
-    if _plain_meta(old) == _plain_meta(new):
+    if {k: v for k, v in old.items() if k != "metadata"} == {k: v for k, v in new.items() if k != "metadata"}:
         new["metadata"]["managedFields"] = before
 
 

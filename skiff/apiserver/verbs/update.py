@@ -242,10 +242,12 @@ def _keep_metadata(meta: Obj, before: Obj) -> None:
 
 def check_object(served: Served, new: Obj, old: Obj) -> list[FieldError]:
     """What has not changed was valid when it was stored; then only the change is looked at."""
-    errors = served.resource.validate_update(new, old)
-    if served.resource.custom or _content(new, served) == _content(old, served):
-        return errors
-    return [*served.resource.validate(new), *errors]
+    resource = served.resource
+    if resource.custom:
+        return resource.validate_update(new, old)
+    if _content(new, served) == _content(old, served):
+        return []
+    return [*resource.validate(new), *resource.validate_update(new, old)]
 
 
 def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:
