@@ -61,6 +61,12 @@ class Selector:
                 return r.values[0] if r.operator in (EQUALS, DOUBLE_EQUALS, IN) and len(r.values) == 1 else None
         return None
 
+    def pairs(self) -> list[tuple[str, str]] | None:
+        """The labels it demands, if it only demands values of labels."""
+        if self.nothing or any(r.operator not in (EQUALS, DOUBLE_EQUALS) for r in self.requirements):
+            return None
+        return [(r.key, r.values[0]) for r in self.requirements]
+
     def __str__(self) -> str:
         return ",".join(map(str, self.requirements))
 

@@ -11,6 +11,7 @@ import logging
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from skiff import env
@@ -257,24 +258,23 @@ class WatchCache:
     def entries(self, namespace: str = "", after: tuple[str, str] | None = None) -> Iterator[Entry]:
         """Sorted by key, of one namespace or ("") all, from `after` (namespace, name; exclusive) on."""
         if namespace or not self.codec.gvr.namespaced:
-            yield from self._of_namespace(namespace, after[1] if after else "")
-            return
+            return self._of_namespace(namespace, after[1] if after else "")
         spaces = self._space_order
         start = 0
         if after:
             start = bisect_left(spaces, _with_slash(after[0]), key=_with_slash)
-        for space in spaces[start:]:
-            yield from self._of_namespace(space, after[1] if after and space == after[0] else "")
+        return chain.from_iterable(
+            self._of_namespace(space, after[1] if after and space == after[0] else "") for space in spaces[start:]
+        )
 
     def _of_namespace(self, namespace: str, after: str) -> Iterator[Entry]:
         space = self._spaces.get(namespace)
         if space is None:
-            return
+            return iter(())
         order = self._name_order[namespace]
         if after:
             order = order[bisect_right(order, after) :]
-        for name in order:
-            yield space[name]
+        return map(space.__getitem__, order)
 
     def by_field(self, i: int, value: str) -> list[Entry]:
         """Entries whose indexed field number `i` has the value, sorted by key."""

@@ -4,6 +4,7 @@ Answers are JSON unless YAML is asked for; `as=Table` and `as=PartialObjectMetad
 Protobuf is for built-in kinds and for metadata, never for tables: who asks for it together with JSON gets JSON then. Source: upstream endpoints/handlers/negotiation.
 """
 
+import asyncio
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, cast
 import orjson
 
 from skiff.api.errors import StatusError, bad_request, not_acceptable, request_too_large, unsupported_media_type
-from skiff.wire.messages import Request, Response
+from skiff.wire.messages import Pieces, Request, Response
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -22,6 +23,8 @@ BODY_LIMIT = 3 * 1024 * 1024
 DEPTH_LIMIT = 200
 """Nesting that a body may have: below what the JSON encoder can write again."""
 GZIP_FROM = 128 * 1024
+GZIP_SLICE = 256 * 1024
+GZIPPED = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 
 _FORMS = {
     ("Table", "meta.k8s.io", "v1"): "Table",
@@ -257,11 +260,30 @@ def respond(request: Request, how: Accepted, body: bytes, status: int = 200) -> 
     headers = {"content-type": how.media, "cache-control": "no-cache, private"}
     if len(body) >= GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip(body)
-        headers["content-encoding"] = "gzip"
-        headers["vary"] = "Accept-Encoding"
+        headers |= GZIPPED
     return Response(status, headers, body)
 
 
+async def respond_pieces(request: Request, how: Accepted, pieces: Pieces) -> Response:
+    """The same of what is not put together yet; others get their turn while it is compressed."""
+    if pieces.size < GZIP_FROM:
+        return respond(request, how, bytes(pieces))
+    headers = {"content-type": how.media, "cache-control": "no-cache, private"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(200, headers, pieces=pieces)
+    packer = _packer()
+    packed = []
+    for some in pieces.slices(GZIP_SLICE):
+        packed.append(packer.compress(some))
+        await asyncio.sleep(0)
+    packed.append(packer.flush())
+    return Response(200, {**headers, **GZIPPED}, b"".join(packed))
+
+
 def gzip(body: bytes) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    packer = _packer()
     return packer.compress(body) + packer.flush()
+
+
+def _packer() -> "zlib._Compress":
+    return zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)

@@ -2,7 +2,7 @@
 and the place in the cache's indexes that narrows it best.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from skiff.api import fieldselectors, selectors
@@ -22,12 +22,21 @@ Matches = Callable[[Entry], bool]
 @dataclass(frozen=True, slots=True)
 class Selection:
     """matches None: everything in `slot` is selected. slot: where the objects are to be found (see fanout.Slot).
-    selective: a selector was given (then remaining items cannot be counted)."""
+    selective: a selector was given (then remaining items cannot be counted). label: key and value, when that is all
+    there is to match."""
 
     namespace: str
     slot: Slot
     matches: Matches | None
     selective: bool
+    label: tuple[str, str] | None = None
+
+    def of(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+        """Those of the slot that are selected."""
+        if self.label is not None:
+            key, value = self.label  # what nearly all selectors are, without a call per object
+            return (entry for entry in entries if entry.labels.get(key) == value)
+        return entries if self.matches is None else filter(self.matches, entries)
 
 
 def select(served: Served, namespace: str, name: str, labels: str, fields: str) -> Selection:
@@ -70,7 +79,9 @@ def _select(served: Served, namespace: str, name: str, labels: Selector, fields:
     for r in fields.requirements:
         if r.field not in covered:
             tests.append(_field_test(served, r.field, r.value, r.operator == "="))
-    return Selection(namespace, slot, _all(tests), not labels.empty or not fields.empty)
+    pairs = labels.pairs()
+    label = pairs[0] if len(tests) == 1 and pairs is not None and len(pairs) == 1 else None
+    return Selection(namespace, slot, _all(tests), not labels.empty or not fields.empty, label)
 
 
 def _unknown_field(served: Served, field: str) -> str:

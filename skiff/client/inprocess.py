@@ -33,6 +33,8 @@ class InProcess:
             response = await self._handler(request)
         finally:
             env.cause.set(caused_by)  # the server sets it for its own work, in our context
+        if response.pieces is not None:
+            response.body, response.pieces = bytes(response.pieces), None
         if response.stream is not None and not request.scratch.get("stream"):
             response.body = b"".join([chunk async for chunk in response.stream])
             response.stream = None

@@ -4,7 +4,7 @@ API server and kubelet are such callables; filters wrap them; `wire.server` puts
 transport of `skiff.client` calls one directly. So the same request path serves the network and the tests.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -88,11 +88,49 @@ class Stream(Protocol):
     async def close(self) -> None: ...
 
 
+class Pieces:
+    """A large body made of many: head, the items without their first `cut` bytes, a separator between them, tail. It is
+    put together slice by slice while it is sent: no request costs a copy of it all, and a slice stays in the CPU's cache
+    from here to the socket."""
+
+    __slots__ = ("_cut", "_head", "_items", "_separator", "_tail", "size")
+
+    def __init__(self, head: bytes, items: Sequence[bytes], separator: bytes, tail: bytes, cut: int = 0):
+        self._head, self._items, self._separator, self._tail, self._cut = head, items, separator, tail, cut
+        between = len(separator) * max(0, len(items) - 1)
+        self.size = len(head) + sum(map(len, items)) - cut * len(items) + between + len(tail)
+
+    def slices(self, size: int) -> Iterator[bytes | memoryview]:
+        """The body in order, in slices of about this size."""
+        items, separator, cut = self._items, self._separator, self._cut
+        at_once = max(1, size * len(items) // self.size)
+        yield self._head
+        for start in range(0, len(items), at_once):
+            some = [item[cut:] for item in items[start : start + at_once]]
+            if start + at_once < len(items):
+                some.append(b"")
+            joined = separator.join(some)
+            if len(joined) <= 2 * size:
+                yield joined
+            else:
+                yield from slices(joined, size)
+        yield self._tail
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.slices(self.size))
+
+
+def slices(body: bytes, size: int) -> Iterator[memoryview]:
+    view = memoryview(body)
+    for start in range(0, len(view), size):
+        yield view[start : start + size]
+
+
 @dataclass(slots=True)
 class Response:
-    """One HTTP answer. Exactly one of body, stream and upgrade is meant.
+    """One HTTP answer. Exactly one of body, pieces, stream and upgrade is meant.
 
-    body: complete bytes (Content-Length is set by the server).
+    body, pieces: complete bytes (Content-Length is set by the server).
     stream: chunks sent as they come (chunked encoding); the server closes the generator when the client goes away.
     upgrade: after status 101 and the headers are sent, called once with the raw connection, which it owns.
     """
@@ -102,6 +140,7 @@ class Response:
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
     upgrade: Callable[[Stream], Awaitable[None]] | None = None
+    pieces: Pieces | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

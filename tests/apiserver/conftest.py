@@ -59,7 +59,10 @@ class Api:
         raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         sent = {"content-type": type} if raw else {}
         sent |= {k.replace("_", "-"): v for k, v in headers.items()}
-        return await self.server.handler(Request(method, path, query, sent, raw, user=self.user))
+        response = await self.server.handler(Request(method, path, query, sent, raw, user=self.user))
+        if response.pieces is not None:
+            response.body = bytes(response.pieces)
+        return response
 
     async def store(self, plural: str, obj: Any) -> None:
         """Puts an object past all checks."""

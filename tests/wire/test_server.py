@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skiff.api.errors import bad_request
-from skiff.wire.messages import Request, Response, Stream
+from skiff.wire.messages import Pieces, Request, Response, Stream
 from skiff.wire.server import serve
 from tests.wire.conftest import connected, eventually, serving
 
@@ -499,3 +499,34 @@ def test_repeated_headers_are_kept_apart():
 
     asyncio.run(main())
     assert seen == [("1, 2, 3", ["1, 2", "3"], ["only"], [])] * 3
+
+
+PIECES = [
+    pytest.param(Pieces(b"[", [], b",", b"]"), b"[]", id="nothing"),
+    pytest.param(Pieces(b"[", [b"a"], b",", b"]"), b"[a]", id="one"),
+    pytest.param(Pieces(b"[", [b"..a", b"..b"], b",", b"]", cut=2), b"[a,b]", id="without their beginning"),
+    pytest.param(Pieces(b"<", [b"%04d" % i for i in range(9999)], b"|", b">"), None, id="many small ones"),
+    pytest.param(Pieces(b"", [b"x" * 400_000, b"", b"y" * 400_000], b"--", b"", cut=0), None, id="large ones"),
+    pytest.param(
+        Pieces(b"", [b"x" * 10] * 5000 + [b"y" * 100_000] * 20, b",", b""), None, id="large ones after small ones"
+    ),
+]
+
+
+@pytest.mark.parametrize("pieces, whole", PIECES)
+def test_pieces_are_one_body(pieces, whole):
+    async def answer(request: Request) -> Response:
+        return Response(200, pieces=pieces)
+
+    async def main():
+        async with serving(answer) as server, connected(server) as peer:
+            await peer.send(GET)
+            first = await peer.response()
+            await peer.send(GET)
+            return first, await peer.response()
+
+    (_, headers, first), (_, _, second) = asyncio.run(main())
+    assert first == second == bytes(pieces)
+    assert int(headers["content-length"]) == pieces.size
+    assert whole in (None, first)
+    assert max(len(s) for s in pieces.slices(1000)) <= 2000

@@ -25,7 +25,7 @@ async def handle(call: Call) -> Response:
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)
     await _erase_all(call, found.entries, wanted)
-    body = encode(call.served, Listing(found.entries, found.revision))
+    body = bytes(encode(call.served, Listing(found.entries, found.revision)))
     if not how.plain:
         body = negotiation.dump(orjson.loads(body), how)
     return call.warned(negotiation.respond(call.request, how, body))

@@ -8,7 +8,7 @@ otherwise from the store's history, as far as the hub's horizon reaches back. So
 import asyncio
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,7 +23,7 @@ from skiff.apiserver.hub import too_large
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
 from skiff.store import Compacted, FutureRevision, Store
-from skiff.wire.messages import Response
+from skiff.wire.messages import Pieces, Response
 
 CHUNK = 1000
 ENCODED_AT_ONCE = 100
@@ -54,8 +54,7 @@ async def handle(call: Call) -> Response:
     how = call.accepted()
     found = await collect(call.server.registry.store, call.served, call.namespace, call.info.name, wanted)
     if how.plain:
-        body = encode(call.served, found)
-        return call.warned(negotiation.respond(call.request, how, body))
+        return call.warned(await negotiation.respond_pieces(call.request, how, encode(call.served, found)))
     if how.media is negotiation.PROTOBUF and not how.form:
         return call.warned(negotiation.respond(call.request, how, await encode_protobuf(call.served, found)))
     from skiff.apiserver import tables
@@ -79,24 +78,22 @@ async def encode_protobuf(served: Served, found: Listing) -> bytes:
     return served.form.wrap_list(served.list_kind, metadata, items)
 
 
-def encode(served: Served, found: Listing) -> bytes:
-    """The list object's JSON, copied once. Items of built-in kinds do not repeat their kind, as upstream."""
+def encode(served: Served, found: Listing) -> Pieces:
+    """The list object's JSON. Items of built-in kinds do not repeat their kind, as upstream."""
     head = b'%s%d"' % (served.list_head, found.revision)
     if found.continue_token:
         head += b',"continue":"%s"' % found.continue_token.encode()
         if found.remaining is not None:
             head += b',"remainingItemCount":%d' % found.remaining
+    head += b'},"items":['
     if not found.entries:
-        return head + b'},"items":[]}'
+        return Pieces(head, (), b"", b"]}")
+    if not served.native:
+        items = [orjson.dumps(served.item(served.load(e))) for e in found.entries]
+        return Pieces(head, items, b",", b"]}")
     cut = served.item_cut
-    if served.native:
-        items = [e.data[cut:] for e in found.entries]
-    else:
-        items = [orjson.dumps(served.item(served.load(e)))[1:] for e in found.entries]
     opening = b"{" if cut else b""
-    items[0] = head + b'},"items":[' + opening + items[0]
-    items[-1] += b"]}"
-    return (b"," + opening).join(items)
+    return Pieces(head + opening, [e.data for e in found.entries], b"," + opening, b"]}", cut)
 
 
 async def collect(store: Store, served: Served, namespace: str, name: str, wanted: options.ListOptions) -> Listing:
@@ -161,10 +158,7 @@ def _continue_expired(start: tuple[str, str]) -> StatusError:
 
 
 def _page(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int) -> Listing:
-    matches = selection.matches
-    found: Iterable[Entry] = candidates(served, selection, after)
-    if matches is not None:
-        found = filter(matches, found)
+    found = selection.of(candidates(served, selection, after))
     if not limit:
         return Listing(list(found), revision)
     entries = list(islice(found, limit + 1))
@@ -184,13 +178,11 @@ def candidates(served: Served, selection: Selection, after: tuple[str, str] | No
     kind, a, b = selection.slot
     if kind == "name":
         entry = cache.get(a, b)
-        yield from [entry] if entry is not None and (after is None or (a, b) > after) else []
-    elif kind == "field":
-        for entry in cache.by_field(a, b):
-            if after is None or _order(entry) > f"{after[0]}/{after[1]}":
-                yield entry
-    else:
-        yield from cache.entries(selection.namespace, after)
+        return iter([entry] if entry is not None and (after is None or (a, b) > after) else [])
+    if kind == "field":
+        indexed = cache.by_field(a, b)
+        return iter(indexed if after is None else [e for e in indexed if _order(e) > f"{after[0]}/{after[1]}"])
+    return cache.entries(selection.namespace, after)
 
 
 def _order(entry: Entry) -> str:
