@@ -46,8 +46,8 @@ def transport(access: Access) -> HTTPSTransport:
     return HTTPSTransport(access.base_url, access.ssl_context, token=access.token, server_name=access.server_name)
 
 
-def load(path: str | Path, *, context: str = "") -> Access:
-    """Reads a kubeconfig. Raises ConfigError, OSError."""
+def load(path: str | Path, *, context: str = "", credentials: bool = True) -> Access:
+    """Reads a kubeconfig. credentials: the user's too, not only where the server is. Raises ConfigError, OSError."""
     import yaml
 
     try:
@@ -59,7 +59,7 @@ def load(path: str | Path, *, context: str = "") -> Access:
     base = Path(path).parent
     chosen = _entry(config, "contexts", context or config.get("current-context") or "", "context")
     cluster = _entry(config, "clusters", chosen.get("cluster", ""), "cluster")
-    user = _entry(config, "users", chosen["user"], "user") if chosen.get("user") else {}
+    user = _entry(config, "users", chosen["user"], "user") if chosen.get("user") and credentials else {}
     server = cluster.get("server")
     if not isinstance(server, str) or not server.startswith(("https://", "http://")):
         raise ConfigError(f"{path}: the cluster has no server URL")

@@ -73,6 +73,7 @@ def _controller_manager(layout: Layout, s: Settings) -> dict[str, Any]:
         "cluster-cidr": s.pod_cidr,
         "service-cluster-ip-range": s.service_cidr,
         "root-ca-file": layout.pki / "ca.crt",
+        "use-service-account-credentials": "true",
         "leader-elect": "false",
         **_serving(layout),
     }

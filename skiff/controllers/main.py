@@ -53,6 +53,14 @@ async def run_manager(
 def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kubeconfig", required=True, help="path to a kubeconfig with the API server and our credentials")
+    add(
+        "--use-service-account-credentials",
+        nargs="?",
+        const=True,
+        default=False,
+        type=flags.boolean,
+        help="let each controller act as a service account of its own",
+    )
     add("--controllers", default="*", type=_list, help="controllers to run: '*', 'name', '-name'")
     add("--cluster-cidr", default="", type=_list, help="CIDRs of the pods; nodes get blocks of them")
     add("--service-cluster-ip-range", default="", type=_list, help="CIDRs of the services")
@@ -97,20 +105,17 @@ def options_from(args: argparse.Namespace) -> Options:
 
 
 async def run(args: argparse.Namespace) -> None:
-    from skiff.client.kubeconfig import transport_from_kubeconfig
+    from skiff.controllers.credentials import Clients
 
     selected(args.controllers)  # a wrong name is told before anything starts
     options = options_from(args)
-    transport = transport_from_kubeconfig(args.kubeconfig)
-
-    def client_for(name: str) -> Client:
-        return Client(transport, user_agent=f"{NAME}/{name}")
+    clients = Clients(args.kubeconfig, NAME, accounts=args.use_service_account_credentials)
 
     async def lead() -> None:
-        await run_manager(client_for, options=options, controllers=args.controllers)
+        await run_manager(clients.of, options=options, controllers=args.controllers)
 
     try:
-        async with health.serving(args, client_for(NAME)):
-            await flags.while_leading(args, client_for("leader-election"), lead)
+        async with health.serving(args, clients.own(NAME)):
+            await flags.while_leading(args, clients.own("leader-election"), lead)
     finally:
-        await transport.close()
+        await clients.close()

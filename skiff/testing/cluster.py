@@ -27,6 +27,7 @@ from skiff.apiserver.admission import Chain
 from skiff.apiserver.assemble import admit
 from skiff.apiserver.authn import Authentication
 from skiff.apiserver.authn.jwt import Signer, b64
+from skiff.apiserver.authn.serviceaccount import group_names, user_name
 from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authz import Attributes, Authorization, Authorizer, Decision
 from skiff.apiserver.bootstrap import Addresses, Bootstrap
@@ -36,6 +37,7 @@ from skiff.apiserver.virtual import Identity
 from skiff.client.informer import Informer, Informers, cache_observer
 from skiff.client.inprocess import InProcess
 from skiff.client.rest import Client, Transport
+from skiff.controllers.credentials import ACCOUNTS, NAMESPACE
 from skiff.controllers.main import run_manager
 from skiff.controllers.registry import Options, selected
 from skiff.kubelet.kubelet import Kubelet
@@ -117,7 +119,7 @@ class Cluster:
     """nodes: how many at the start, named node-1, node-2 ... controllers: as kube-controller-manager's --controllers; an
     empty list runs none. scheduler: whether one runs. rbac: real authorization with upstream's roles instead of none.
     seed: of a virtual loop; None leaves the loop's own. Attributes: `client` (an administrator's), `store`, `api` (None
-    while it is down), `faults` (of the components' connections)."""
+    while it is down), `faults` (of the components' connections), `refused` (what components asked for and may not)."""
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class Cluster:
         self._detector = MutationDetector()
         self.faults = Faults()
         self.api: APIServer | None = None
+        self.refused: list[str] = []
         self._numbered = 0
 
     # --- life
@@ -249,7 +252,11 @@ class Cluster:
     async def _handle(self, request: Request) -> Response:
         if self.api is None:
             raise ConnectionError("connection refused")
-        return await self.api.handler(request)
+        user = request.user
+        response = await self.api.handler(request)
+        if response.status == 403 and user is not None and user is not ADMIN and b" cannot " in response.body:
+            self.refused.append(f"{user.name}: {request.method} {request.path}")
+        return response
 
     async def restart_api(self, down_seconds: float = 0) -> None:
         """The API server ends and a new one starts over the same store; every watch breaks."""
@@ -268,8 +275,11 @@ class Cluster:
             await api.close()
 
     async def _manager(self) -> None:
-        client = self.client_for(MANAGER)
-        await run_manager(lambda name: client, options=self._options, controllers=self._controllers)
+        def client_for(name: str) -> Client:
+            account = ACCOUNTS.get(name)
+            return self.client_for(_account(account) if account else MANAGER)
+
+        await run_manager(client_for, options=self._options, controllers=self._controllers)
 
     def _add(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         self._components[name] = run
@@ -370,6 +380,11 @@ class Cluster:
                 self._happened.set()
                 if any(not any(part in event.record.key for part in HEARTBEATS) for event in batch):
                     self._last_change = asyncio.get_running_loop().time()
+
+
+def _account(name: str) -> UserInfo:
+    groups = (*group_names(NAMESPACE), "system:authenticated")
+    return UserInfo(user_name(NAMESPACE, name), groups)
 
 
 async def _as_coroutine(run: Callable[[], Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from skiff.api.errors import StatusError
 from skiff.api.gvr import PERSISTENTVOLUMES, PODS
 from skiff.apiserver.admission.rbacescalation import RBACEscalation
+from skiff.apiserver.authn.serviceaccount import user_name
 from skiff.apiserver.authz import Attributes, Authorization, forbidden_error, reviews
 from skiff.apiserver.authz.bootstrap import load, merged, node_rules
 from skiff.apiserver.authz.escalation import Escalation
@@ -161,11 +162,22 @@ KCM, SCHEDULER, PROXY = (
     UserInfo(f"system:kube-{n}", ("system:authenticated",)) for n in ("controller-manager", "scheduler", "proxy")
 )
 DNS = UserInfo("system:dns", ("system:authenticated",))
+
+
+def account(name):
+    return UserInfo(user_name("kube-system", name), ("system:serviceaccounts", "system:authenticated"))
+
+
 COMPONENTS = [
     pytest.param(SCHEDULER, "create", "pods/binding", True, id="the scheduler binds pods"),
     pytest.param(SCHEDULER, "list", "secrets", False, id="the scheduler sees no secrets"),
-    pytest.param(KCM, "delete", "pods", True, id="controllers delete pods"),
-    pytest.param(KCM, "create", "serviceaccounts", True, id="controllers create accounts"),
+    pytest.param(KCM, "delete", "pods", False, id="the manager itself deletes no pods"),
+    pytest.param(KCM, "watch", "pods", True, id="the manager's informers watch everything"),
+    pytest.param(KCM, "create", "serviceaccounts/token", True, id="the manager gets its controllers' tokens"),
+    pytest.param(account("replicaset-controller"), "delete", "pods", True, id="a controller deletes pods"),
+    pytest.param(account("replicaset-controller"), "delete", "nodes", False, id="a controller has its own role only"),
+    pytest.param(account("namespace-controller"), "delete", "nodes", True, id="the namespace controller deletes all"),
+    pytest.param(KCM, "create", "serviceaccounts", True, id="the manager makes accounts"),
     pytest.param(KCM, "impersonate", "users", False, id="controllers are nobody else"),
     pytest.param(PROXY, "watch", "services", True, id="the proxy watches services"),
     pytest.param(PROXY, "create", "services", False, id="the proxy writes none"),

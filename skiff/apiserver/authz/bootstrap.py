@@ -22,7 +22,6 @@ AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public")
-CONTROLLERS = "skiff:controllers"
 AT_A_TIME = 32
 ATTEMPTS = 5
 
@@ -71,7 +70,6 @@ def parse(text: str) -> Policy:
         else:
             rules.append(_rule(words))
     _aggregate(policy)
-    _sum_up_controllers(policy)
     return policy
 
 
@@ -137,14 +135,6 @@ def _aggregate(policy: Policy) -> None:
         for other_name, other in policy.cluster_roles.items():
             if other_name != name and f"{AGGREGATE}{name}" in other["metadata"]["labels"]:
                 _add_rules(policy.cluster_roles[name]["rules"], other["rules"])
-
-
-def _sum_up_controllers(policy: Policy) -> None:
-    found = policy.cluster_roles.get(CONTROLLERS)
-    if found is not None:
-        for name, role in policy.cluster_roles.items():
-            if name.startswith("system:controller:"):
-                _add_rules(found["rules"], role["rules"])
 
 
 def _add_rules(rules: list[Obj], more: Iterable[Obj]) -> None:
