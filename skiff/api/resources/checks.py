@@ -123,14 +123,14 @@ _TEMPLATE_REFUSED = {
 """Field of the metadata of a claim's template → its name in the mistake."""
 
 
-def check_template_metadata(metadata: Obj | None, path: str, errors: ErrorList) -> None:
+def check_template_metadata(metadata: Obj | None, path: str, errors: ErrorList, path_of_rest: str = "") -> None:
     """Of a template of claims: labels and annotations only. path: of the template."""
     given = metadata or {}
     check_annotations(given.get("annotations"), f"{path}.metadata.annotations", errors)
     check_labels(given.get("labels"), f"{path}.metadata.labels", errors)
     for field, shown in _TEMPLATE_REFUSED.items():
         if given.get(field):
-            errors.forbidden(f"{path}.{shown}", "cannot be set")
+            errors.forbidden(f"{path_of_rest or path}.{shown}", "cannot be set")
 
 
 def check_label_selector(selector: Obj | None, path: str, errors: ErrorList) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from skiff.api.resources import Resource
+from skiff.api.resources import Resource, device_checks, slice_checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin, selectable
 from skiff.api.resources.disabled import disabled
 from skiff.api.resources.fields import child, each, inside, items, nil, rules, struct, zero
@@ -47,14 +48,43 @@ _drop_disabled = disabled(
 """Gates DRAListTypeAttributes and DRANodeAllocatableResources."""
 
 RESOURCES: Sequence[Resource] = (
-    builtin(GROUP, "v1", "deviceclasses", "DeviceClass", namespaced=False, default=struct("spec"), has_generation=True),
-    builtin(GROUP, "v1", "resourceclaims", "ResourceClaim", subresources=(STATUS,), default=default_resource_claim),
-    builtin(GROUP, "v1", "resourceclaimtemplates", "ResourceClaimTemplate", default=default_claim_template),
+    builtin(
+        GROUP,
+        "v1",
+        "deviceclasses",
+        "DeviceClass",
+        validate=validator(device_checks.check_device_class),
+        namespaced=False,
+        default=struct("spec"),
+        has_generation=True,
+    ),
+    builtin(
+        GROUP,
+        "v1",
+        "resourceclaims",
+        "ResourceClaim",
+        validate=validator(device_checks.check_resource_claim),
+        validate_update=update_validator(device_checks.check_claim_update),
+        validate_status_update=update_validator(device_checks.check_claim_status),
+        subresources=(STATUS,),
+        default=default_resource_claim,
+    ),
+    builtin(
+        GROUP,
+        "v1",
+        "resourceclaimtemplates",
+        "ResourceClaimTemplate",
+        validate=validator(device_checks.check_claim_template),
+        validate_update=update_validator(device_checks.check_claim_update),
+        default=default_claim_template,
+    ),
     builtin(
         GROUP,
         "v1",
         "resourceslices",
         "ResourceSlice",
+        validate=validator(slice_checks.check_resource_slice),
+        validate_update=update_validator(slice_checks.check_slice_update),
         warn=resource_slice_warnings,
         namespaced=False,
         default=default_resource_slice,
