@@ -15,8 +15,8 @@ import orjson
 
 from skiff.api import quantity, times
 from skiff.api.duplicates import duplicate_fields
-from skiff.api.protobuf import table
 from skiff.api.schema import SchemaNode, Schemas
+from skiff.api.structs import omitted
 from skiff.api.types import Obj
 
 INT32 = 1 << 31
@@ -105,18 +105,6 @@ class _Fields(dict[str, Check]):
             check = _OR_ZERO.get(check, check)
         self[name] = check
         return check
-
-
-_NO_FIELDS: frozenset[str] = frozenset()
-
-
-@lru_cache(2048)
-def omitted(definition: str) -> frozenset[str]:
-    """Fields of a definition whose zero value ("", 0, false) upstream's encoder leaves out: values, not pointers."""
-    if not definition.startswith("io.k8s."):
-        return _NO_FIELDS
-    *_, group, version, kind = definition.split(".")
-    return frozenset(f.name for f in table.fields(f"{group}/{version}.{kind}") if f.omit and not f.pointer)
 
 
 def compile_node(node: SchemaNode, done: dict[int, Check]) -> Check:

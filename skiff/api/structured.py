@@ -13,32 +13,11 @@ from typing import Any
 
 from skiff.api.fieldset import LEAF, MEMBER, FieldSet, is_member, key_element, put, tree, value_element
 from skiff.api.schema import SchemaNode
+from skiff.api.structs import existing
 
 Node = SchemaNode | None
 """None: no schema; anything goes."""
 
-_BY_VALUE = frozenset(
-    [
-        "acceptedNames", "backend", "clientConfig", "conditions", "current", "daemonEndpoints",
-        "deprecatedSource", "describedObject", "devices", "involvedObject", "jobTemplate", "kubeletEndpoint",
-        "lastState", "limitResponse", "loadBalancer", "metadata", "metric", "names", "nodeInfo",
-        "podAffinityTerm", "podSelector", "pool", "port", "preference", "preferredVersion",
-        "priorityLevelConfiguration", "regarding", "resources", "roleRef", "scaleTargetRef", "source", "spec",
-        "state", "status", "strategy", "target", "template", "updateStrategy", "user", "userInfo",
-    ]
-)  # fmt: skip
-_BY_POINTER = frozenset(
-    [
-        ("CustomResourceSubresources", "status"),
-        ("ContainerStatus", "resources"),
-        ("ContainerStatus", "user"),
-        ("PodSpec", "resources"),
-        ("PodStatus", "resources"),
-        ("ReplicationControllerSpec", "template"),
-        ("WebhookConversion", "clientConfig"),
-        ("NetworkPolicyPeer", "podSelector"),
-    ]
-)
 _OPAQUE = ("FieldsV1", "RawExtension")
 
 
@@ -105,11 +84,7 @@ def indexed(node: SchemaNode, items: list[Any]) -> dict[str, list[Any]]:
 
 def exists(node: Node, key: str, field: Node) -> bool:
     """Whether the field of a built-in kind exists even when it is not set."""
-    if node is None or field is None or not node.definition:
-        return False
-    if field.kind == "object":
-        return key in _BY_VALUE and (node.definition.rpartition(".")[2], key) not in _BY_POINTER
-    return field.kind in ("array", "map") and key in node.required
+    return node is not None and field is not None and key in existing(node.definition)
 
 
 # --- the fields of an object

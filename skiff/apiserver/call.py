@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from skiff.api.errors import bad_request
+from skiff.api.errors import StatusError, bad_request
 from skiff.api.types import Obj
 from skiff.apiserver import negotiation
 from skiff.apiserver.admission import Attributes, Operation
@@ -130,6 +130,11 @@ class Call:
 
     def answer_obj(self, obj: Obj, status: int = 200) -> Response:
         return self.answer(orjson.dumps(obj), status)
+
+    def warn_with(self, error: StatusError) -> None:
+        """What was noticed before a request failed is told with its failure."""
+        if self.warnings:
+            error.headers = {**error.headers, "warning": warning_header(self.warnings)}
 
     def warned(self, response: Response) -> Response:
         if self.warnings:

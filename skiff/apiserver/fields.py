@@ -25,12 +25,16 @@ __all__ = ["applier", "encoded", "keep_old_times", "track"]
 _STATUS: FieldSet = {"f:status": LEAF}
 _ALL_BUT_STATUS: FieldSet = {"f:spec": LEAF}
 _META_AND_SPEC: FieldSet = {"f:metadata": LEAF, "f:spec": LEAF}
+_NOTHING_OF_THE_CLIENT = frozenset(("certificatesigningrequests",))
+"""Kinds whose spec is made once, partly by the server, and belongs to nobody."""
 
 
 def _reset(served: Served, subresource: str) -> FieldSet | None:
     """What a write here cannot set, so that nobody owns it for having sent it."""
     if subresource == "status":
         return _META_AND_SPEC if served.resource.custom else _ALL_BUT_STATUS
+    if served.gvr.plural in _NOTHING_OF_THE_CLIENT:
+        return {**_ALL_BUT_STATUS, **_STATUS}
     return _STATUS if served.resource.has_status and not subresource else None
 
 

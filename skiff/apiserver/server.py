@@ -189,6 +189,9 @@ class APIServer:
         try:
             async with asyncio.timeout(allotted(params, self.timeout_s)):
                 return await verb(call)
+        except StatusError as e:
+            call.warn_with(e)
+            raise
         except TimeoutError:
             raise timeout("request did not complete within the allotted timeout") from None
 

@@ -22,8 +22,10 @@ from skiff.api.gvr import (
     SERVICES,
     STORAGECLASSES,
 )
+from skiff.api.types import GVR
 from skiff.apiserver.admission import Chain, Plugin
 from skiff.apiserver.admission.builtin import plugins
+from skiff.apiserver.admission.certificaterequester import CertificateRequester
 from skiff.apiserver.admission.defaultingressclass import INGRESSCLASSES, DefaultIngressClass
 from skiff.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from skiff.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
@@ -285,6 +287,13 @@ def test_a_new_node_is_tainted_once():
     assert run(plugin, "CREATE", NODES, made)["spec"]["taints"] == [
         {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
     ]
+
+
+def test_a_certificate_request_says_who_makes_it():
+    gvr = GVR("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", namespaced=False)
+    forged = obj("a", spec={"signerName": "a.b/c", "username": "admin", "uid": "7", "extra": {"a": ["b"]}})
+    spec = run(CertificateRequester(), "CREATE", gvr, forged)["spec"]
+    assert spec == {"signerName": "a.b/c", "username": "alice", "groups": ["dev", "system:authenticated"]}
 
 
 def storage(**annotations):
@@ -713,7 +722,7 @@ def builtin(**options):
 
 def test_builtin_order_and_switches():
     names = builtin()
-    assert names[0] == "NamespaceLifecycle" and names[-1] == "ResourceQuota"
+    assert names[:2] == ["CertificateRequester", "NamespaceLifecycle"] and names[-1] == "ResourceQuota"
     assert "Priority" not in builtin(disable=["Priority"])
     assert "ServiceAllocation" in builtin(disable=["ServiceAllocation"])
     with pytest.raises(ValueError, match="unknown admission plugins: Nonsense"):

@@ -127,3 +127,71 @@ def test_what_a_deletion_answers(api, url, body, kind):
         return await call("DELETE", f"{url}/a")
 
     assert api(scenario).body["kind"] == kind
+
+
+def test_warnings_come_with_failures(api):
+    async def scenario(call):
+        await call("POST", CM, configmap("a"))
+        return await call("POST", CM, {"metadata": {"name": "a"}, "nope": 1})
+
+    answer = api(scenario)
+    assert (answer.status, answer.headers["warning"]) == (409, '299 - "unknown field \\"nope\\""')
+
+
+def test_exists_but_is_being_deleted(api):
+    async def scenario(call):
+        await call("POST", CM, configmap("a") | {"metadata": {"name": "a", "finalizers": ["a.b/c"]}})
+        await call("DELETE", f"{CM}/a")
+        return await call("POST", CM, configmap("a"))
+
+    assert api(scenario).body["message"] == 'object is being deleted: configmaps "a" already exists'
+
+
+STATUSES = [
+    pytest.param("/apis/apps/v1/namespaces/default/daemonsets", "DaemonSet", {"a.b/c"}, {"app": "a", "x": "y"}, id="most kinds: all of it"),
+    pytest.param(DEPLOYMENTS, "Deployment", {"a.b/c"}, {"app": "a"}, id="deployments: not the labels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url, kind, finalizers, labels", STATUSES)
+def test_what_a_status_write_changes_of_the_metadata(api, url, kind, finalizers, labels):
+    async def scenario(call):
+        await call("POST", url, deployment("a") | {"kind": kind, "spec": workload()})
+        change = {"metadata": {"finalizers": ["a.b/c"], "labels": {"x": "y"}}}
+        return await call("PATCH", f"{url}/a/status", change, type=MERGE)
+
+    meta = api(scenario).body["metadata"]
+    assert (set(meta["finalizers"]), meta["labels"]) == (finalizers, labels)
+
+
+def workload():
+    """What deployments and daemon sets have in common."""
+    spec = deployment("a")["spec"]
+    return {"selector": spec["selector"], "template": spec["template"]}
+
+
+def test_a_generated_namespace_is_labelled_with_its_name(api):
+    answer = api(lambda call: call("POST", "/api/v1/namespaces", {"metadata": {"generateName": "a-"}}))
+    meta = answer.body["metadata"]
+    assert meta["labels"] == {"kubernetes.io/metadata.name": meta["name"]}
+
+
+def test_a_job_without_labels_has_its_pods_labels(api):
+    containers = [{"name": "c", "image": "i"}]
+    spec = {"template": {"spec": {"restartPolicy": "Never", "containers": containers}}}
+    body = {"metadata": {"name": "a"}, "spec": spec}
+    job = api(lambda call: call("POST", "/apis/batch/v1/namespaces/default/jobs", body)).body
+    assert job["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"]
+
+
+ZEROS = [
+    pytest.param("/apis/scheduling.k8s.io/v1/priorityclasses", {"value": 0, "description": "d"}, {"f:description", "f:preemptionPolicy"}, id="a number that is always shown"),
+    pytest.param("/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", {"metadata": {"name": "a", "labels": {"a": "b"}}}, {"f:metadata"}, id="a list that is always shown"),
+    pytest.param("/api/v1/namespaces/default/events", {"involvedObject": {"namespace": "default"}, "message": "m"}, {"f:involvedObject", "f:message"}, id="times that are always shown"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url, body, fields", ZEROS)
+def test_nobody_owns_what_is_there_unset(api, url, body, fields):
+    answer = api(lambda call: call("POST", url, {"metadata": {"name": "a"}} | body))
+    assert set(answer.body["metadata"]["managedFields"][0]["fieldsV1"]) == fields

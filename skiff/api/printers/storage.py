@@ -66,10 +66,6 @@ def _csi_driver(obj: Obj, now: float) -> list[Any]:
     ]
 
 
-def _capacity(obj: Obj, now: float) -> list[Any]:
-    return [name(obj), obj.get("storageClassName", ""), obj.get("capacity", UNSET)]
-
-
 STORAGE = {
     "storageclasses": Printer(
         columns(NAME, "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", AGE),
@@ -88,7 +84,6 @@ STORAGE = {
         ),
         _csi_driver,
     ),
-    "csistoragecapacities": Printer(columns(NAME, "StorageClassName", "Capacity"), _capacity),
 }  # fmt: skip
 
 

@@ -60,6 +60,8 @@ def prepare_job(new: Obj, old: Obj | None) -> None:
         labels.setdefault(f"{prefix}controller-uid", metadata.get("uid", ""))
     selector = child(spec, "selector")
     child(selector, "matchLabels").setdefault("batch.kubernetes.io/controller-uid", metadata.get("uid", ""))
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(labels)  # upstream: the default of a job that is read again
 
 
 RESOURCES: Sequence[Resource] = (

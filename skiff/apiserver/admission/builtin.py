@@ -7,6 +7,7 @@ RuntimeClass; webhooks and policies before ServiceAllocation (mutating) and befo
 from collections.abc import Iterable
 
 from skiff.apiserver.admission import Plugin
+from skiff.apiserver.admission.certificaterequester import CertificateRequester
 from skiff.apiserver.admission.defaultingressclass import DefaultIngressClass
 from skiff.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from skiff.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
@@ -27,7 +28,7 @@ from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.lookup import Lookup
 from skiff.client.rest import Client
 
-ALWAYS = frozenset(("ServiceAllocation", "RBACEscalation"))
+ALWAYS = frozenset(("CertificateRequester", "ServiceAllocation", "RBACEscalation"))
 """Not plugins upstream: they cannot be switched off."""
 
 
@@ -43,6 +44,7 @@ def plugins(
     """client: for what plugins write, with every right. escalation: with RBAC on. Raises ValueError for an unknown name
     in `enable` or `disable` (the names of kube-apiserver's flags; all of ours are on by default)."""
     chain: list[Plugin] = [
+        CertificateRequester(),
         NamespaceLifecycle(lookup),
         LimitRanger(lookup),
         ServiceAccount(lookup),

@@ -54,8 +54,10 @@ async def store(call: Call, obj: Obj, wanted: WriteOptions, as_object: Obj) -> b
         try:
             return await _insert(call, obj, wanted.dry_run)
         except StatusError as e:
-            if not generated or not is_already_exists(e):
+            if not is_already_exists(e):
                 raise
+            if not generated:
+                raise await _told_why(call, obj, e) from None
     raise _name_conflict(call.served, meta["name"])
 
 
@@ -83,6 +85,15 @@ async def _insert(call: Call, obj: Obj, dry_run: bool) -> bytes:
         return fields.encoded(served, obj)
     data, _ = await registry.insert(served, obj)
     return data
+
+
+async def _told_why(call: Call, obj: Obj, error: StatusError) -> StatusError:
+    """That it exists already is said with more patience when it is about to go."""
+    meta = obj["metadata"]
+    entry = await call.server.registry.current(call.served, meta.get("namespace", ""), meta["name"])
+    if entry is not None and call.served.load(entry)["metadata"].get("deletionTimestamp"):
+        error.status["message"] = f"object is being deleted: {error.message}"
+    return error
 
 
 def _name_conflict(served: Served, name: str) -> StatusError:

@@ -4,7 +4,7 @@
 one from it, admit, check, store on condition that nobody was faster, otherwise begin again where that is allowed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,6 +200,22 @@ def _check_version(served: Served, new: Obj, old: Obj) -> None:
 
 # --- what a write may change
 
+METADATA = ("annotations", "finalizers", "labels", "ownerReferences")
+KEPT_WITH_STATUS: Mapping[str, tuple[str, ...]] = {
+    "apiservices": METADATA,
+    "deployments": ("labels",),
+    "flowschemas": METADATA,
+    "pods": ("ownerReferences",),
+    "prioritylevelconfigurations": METADATA,
+    "resourceclaims": METADATA,
+    "servicecidrs": METADATA,
+    "validatingadmissionpolicies": METADATA,
+    "volumeattachments": METADATA,
+}
+"""Kind → what of its metadata a write to the status leaves alone (upstream's status strategies; most leave nothing)."""
+KEPT_IN_STATUS: Mapping[str, tuple[str, ...]] = {"pods": ("qosClass",)}
+"""Kind → fields of the status that stay as they are when a write does not have them."""
+
 
 def prepare_object(served: Served, new: Obj, old: Obj) -> None:
     """The main resource: status stays, unless the kind has no status of its own."""
@@ -221,8 +237,11 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
     if served.resource.custom:
         _keep_metadata(meta, before)
         return
-    kept = ("ownerReferences", "finalizers") if not served.gvr.group else ("ownerReferences", "finalizers", "labels")
-    for name in kept:
+    was = old.get("status") or {}
+    for name in KEPT_IN_STATUS.get(served.gvr.plural, ()):
+        if name in was:
+            new.setdefault("status", {}).setdefault(name, was[name])
+    for name in KEPT_WITH_STATUS.get(served.gvr.plural, ()):
         if name in before:
             meta[name] = before[name]
         else:

@@ -100,7 +100,6 @@ OTHERS = [
     ("storage.k8s.io", "csinodes", {"spec": {"drivers": [{}]}}, ["n", 1, AGE]),
     ("storage.k8s.io", "csidrivers", {"spec": {"tokenRequests": [{"audience": "x"}], "volumeLifecycleModes": ["Persistent", "Ephemeral"]}}, ["n", True, False, False, "x", False, "Persistent,Ephemeral", AGE]),
     ("storage.k8s.io", "csidrivers", {"spec": {"attachRequired": False}}, ["n", False, False, False, "<unset>", False, "<none>", AGE]),
-    ("storage.k8s.io", "csistoragecapacities", {"storageClassName": "s", "capacity": "1Gi"}, ["n", "s", "1Gi"]),
     ("storagemigration.k8s.io", "storageversionmigrations", {"spec": {"resource": {"group": "apps", "resource": "deployments"}}, "status": on("Succeeded")}, ["n", "deployments.apps", "Succeeded"]),
     ("internal.apiserver.k8s.io", "storageversions", {"status": {"storageVersions": [{"apiServerID": "a", "encodingVersion": "v1"}]}}, ["n", "<unset>", "a=v1", AGE]),
     ("rbac.authorization.k8s.io", "rolebindings", {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}, {"kind": "User", "name": "v"}, {"kind": "Group", "name": "g"}, {"kind": "ServiceAccount", "namespace": "s", "name": "a"}]},
