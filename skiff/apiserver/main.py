@@ -63,6 +63,7 @@ async def run(args: argparse.Namespace) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tls.run(), name="certificates")
                 group.create_task(bootstrap.run(), name="the cluster's own objects")
+                group.create_task(server.custom.load(), name="custom resources")
                 assert server.aggregator is not None and server.service_ips is not None
                 group.create_task(server.service_ips.run(), name="addresses of services")
                 if args.etcd_compaction_interval:
