@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from skiff.api.resources import Resource
+from skiff.api.resources import admission_checks as checks
+from skiff.api.resources.checks import validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import Rule, each, inside, nil, rules, struct
 from skiff.api.resources.warnings import static_name_warnings
@@ -59,19 +61,41 @@ def _record(plural: str, kind: str, **differences: Any) -> Resource:
 
 
 RESOURCES: Sequence[Resource] = (
-    _record("mutatingadmissionpolicies", "MutatingAdmissionPolicy", default=default_policy),
-    _record("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", default=default_policy_binding),
+    _record(
+        "mutatingadmissionpolicies",
+        "MutatingAdmissionPolicy",
+        validate=validator(checks.check_mutating_policy),
+        default=default_policy,
+    ),
+    _record(
+        "mutatingadmissionpolicybindings",
+        "MutatingAdmissionPolicyBinding",
+        validate=validator(checks.check_binding(mutating=True)),
+        default=default_policy_binding,
+    ),
     _record(
         "mutatingwebhookconfigurations",
         "MutatingWebhookConfiguration",
+        validate=validator(checks.check_webhooks),
         default=each("webhooks", _webhook(reinvocationPolicy="Never")),
     ),
     _record(
         "validatingadmissionpolicies",
         "ValidatingAdmissionPolicy",
+        validate=validator(checks.check_validating_policy),
         subresources=(STATUS,),
         default=rules(default_policy, struct("status")),
     ),
-    _record("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", default=default_policy_binding),
-    _record("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", default=each("webhooks", _webhook())),
+    _record(
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        validate=validator(checks.check_binding(mutating=False)),
+        default=default_policy_binding,
+    ),
+    _record(
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        validate=validator(checks.check_webhooks),
+        default=each("webhooks", _webhook()),
+    ),
 )

@@ -218,11 +218,12 @@ def _check_conversion(conversion: Obj, errors: ErrorList) -> None:
     if config is None:
         errors.required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook")
     else:
-        _check_client(config, f"{path}.webhookClientConfig", errors)
+        check_client(config, f"{path}.webhookClientConfig", errors)
     _check_review_versions(versions or [], f"{path}.conversionReviewVersions", errors)
 
 
-def _check_client(config: Obj, path: str, errors: ErrorList) -> None:
+def check_client(config: Obj, path: str, errors: ErrorList, *, swapped: bool = False) -> None:
+    """swapped: upstream confuses a missing name with a missing namespace for admission webhooks, and clients see that."""
     url, service = config.get("url"), config.get("service")
     if (url is None) == (service is None):
         errors.required(path, "exactly one of url or service is required")
@@ -230,7 +231,8 @@ def _check_client(config: Obj, path: str, errors: ErrorList) -> None:
         _check_url(url, f"{path}.url", errors)
     elif service is not None:
         for field in ("name", "namespace"):
-            if not service.get(field):
+            other = "namespace" if field == "name" else "name"
+            if not service.get(other if swapped else field):
                 errors.required(f"{path}.service.{field}")
         port = service.get("port", 443)
         if wrong := names.is_port_number(port):
