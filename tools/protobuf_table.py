@@ -13,7 +13,7 @@ API = "staging/src/k8s.io/api"
 GROUPS = ["admissionregistration", "apps", "authentication", "authorization", "autoscaling", "batch", "certificates"]
 GROUPS += ["coordination", "core", "discovery", "events", "flowcontrol", "networking", "node", "policy", "rbac"]
 GROUPS += ["resource", "scheduling", "storage"]
-VERSIONS = [*[f"{group}/v1" for group in GROUPS], "autoscaling/v2"]
+VERSIONS = [*[f"{group}/v1" for group in GROUPS], "autoscaling/v2", "apidiscovery/v2"]
 FOLDERS = {v: f"{API}/{v}" for v in VERSIONS} | {
     "meta/v1beta1": "staging/src/k8s.io/apimachinery/pkg/apis/meta/v1beta1",
     "meta/v1": "staging/src/k8s.io/apimachinery/pkg/apis/meta/v1",

@@ -222,7 +222,10 @@ def internal(message: str) -> StatusError:
 
 
 def timeout(message: str, retry_after_seconds: int = 0) -> StatusError:
-    return status_error(504, "Timeout", f"Timeout: {message}", {"retryAfterSeconds": retry_after_seconds or None})
+    e = status_error(504, "Timeout", f"Timeout: {message}", {"retryAfterSeconds": retry_after_seconds or None})
+    if retry_after_seconds:
+        e.headers["Retry-After"] = str(retry_after_seconds)
+    return e
 
 
 def service_unavailable(message: str) -> StatusError:

@@ -1,4 +1,4 @@
-"""What is served, told to clients: /api, /apis and below, in the old form and the aggregated one (v2, v2beta1).
+"""What is served, told to clients: /api, /apis and below, in the old form and the aggregated one (v2), as JSON or protobuf.
 
 Made from the registry's table when first asked for and again after the table has changed. Source: upstream
 apiserver pkg/endpoints/discovery; api/discovery in the Kubernetes repository holds examples.
@@ -8,8 +8,6 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
-
-import orjson
 
 from skiff.api.resources import Resource, Subresource
 from skiff.api.types import Obj
@@ -28,7 +26,7 @@ class Discovery:
         self._registry = registry
         self._made_for = -1
         self._documents: dict[str, Obj] = {}
-        self._aggregated: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._aggregated: dict[tuple[str, str], tuple[str, bytes]] = {}  # by path and media
 
     def _current(self) -> dict[str, Obj]:
         if self._made_for != self._registry.generation:
@@ -46,7 +44,7 @@ class Discovery:
             return None
 
         async def answer(request: Request) -> Response:
-            how = negotiation.accepted(request)
+            how = negotiation.accepted(request, protobuf=True)
             return negotiation.respond(request, how, negotiation.dump(document, how))
 
         return answer
@@ -59,47 +57,48 @@ class Discovery:
 
     def _root(self, request: Request, path: str) -> Response:
         documents = self._current()
-        version = aggregated_version(request.headers.get("accept", ""))
-        if version is None:
+        media = aggregated_media(request.headers.get("accept", ""))
+        if media is None:
             how = _accepted(request)
             return negotiation.respond(request, how, negotiation.dump(documents[path], how))
-        etag, body = self._aggregate(path, version)
+        etag, body = self._aggregate(path, media)
         headers = {"etag": etag, "vary": "Accept", "cache-control": "public"}
         if request.headers.get("if-none-match", "") == etag:
             return Response(304, headers)
         response = negotiation.respond(request, negotiation.PLAIN, body)
         response.headers |= headers
-        response.headers["content-type"] = f"application/json;g={AGGREGATED};v={version};as=APIGroupDiscoveryList"
+        response.headers["content-type"] = f"{media};g={AGGREGATED};v=v2;as=APIGroupDiscoveryList"
         return response
 
-    def _aggregate(self, path: str, version: str) -> tuple[str, bytes]:
-        found = self._aggregated.get((path, version))
+    def _aggregate(self, path: str, media: str) -> tuple[str, bytes]:
+        found = self._aggregated.get((path, media))
         if found is None:
-            body = orjson.dumps(aggregated(self._registry, path == "/api", version))
+            body = negotiation.dump(aggregated(self._registry, path == "/api"), Accepted(media))
             etag = '"' + hashlib.sha256(body).hexdigest().upper() + '"'
-            found = self._aggregated[(path, version)] = (etag, body)
+            found = self._aggregated[(path, media)] = (etag, body)
         return found
 
 
 def _accepted(request: Request) -> Accepted:
-    """As for objects, but a client that asks only for the aggregated form in a version unknown here gets the old one."""
-    header = ",".join(c for c in request.headers.get("accept", "").split(",") if AGGREGATED not in c)
-    found = negotiation.negotiate(header) if header else negotiation.PLAIN
+    """As for objects; who asks for the aggregated form in a version unknown here as well gets the old one. Raises 406."""
+    header = request.headers.get("accept", "")
+    plain = ",".join(c for c in header.split(",") if AGGREGATED not in c)
+    found = negotiation.negotiate(plain or header, protobuf=True) if header else negotiation.PLAIN
     return Accepted(found.media, pretty=negotiation.wants_pretty(request))
 
 
-def aggregated_version(accept: str) -> str | None:
-    """The aggregated form that the client prefers to the old one, if any."""
+def aggregated_media(accept: str) -> str | None:
+    """The encoding of the aggregated form, if the client prefers that form to the old one."""
     if AGGREGATED not in accept:
         return None
-    for media, params in negotiation.clauses(accept):
-        if media not in ("application/json", "*/*", "application/*"):
+    for name, params in negotiation.clauses(accept):
+        media = negotiation.media_of(name)
+        if media not in (negotiation.JSON, negotiation.PROTOBUF):
             continue
         if "as" not in params:
             return None
-        named = params.get("as") == "APIGroupDiscoveryList" and params.get("g") == AGGREGATED
-        if named and params.get("v") in ("v2", "v2beta1"):
-            return params["v"]
+        if (params["as"], params.get("g"), params.get("v")) == ("APIGroupDiscoveryList", AGGREGATED, "v2"):
+            return media
     return None
 
 
@@ -177,9 +176,16 @@ def _listed(resource: Resource) -> list[Obj]:
     return [entry, *[_listed_subresource(resource, s) for s in sorted(resource.subresources, key=lambda s: s.name)]]
 
 
+STORED_EARLIER = frozenset(
+    ("customresourcedefinitions", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
+)
+"""Kinds that upstream stores as v1beta1 still, which clients can tell by the hash."""
+
+
 def _hash(resource: Resource) -> str:
     stored = resource.storage or resource.gvr
-    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
+    version = "v1beta1" if stored.plural in STORED_EARLIER else stored.version
+    digest = hashlib.sha256(f"{stored.group}/{version}/{stored.kind}".encode()).digest()
     return b64encode(digest[:8]).decode()
 
 
@@ -197,12 +203,12 @@ def _listed_subresource(resource: Resource, subresource: Subresource) -> Obj:
 # --- the aggregated form
 
 
-def aggregated(registry: Registry, core: bool, form: str) -> Obj:
+def aggregated(registry: Registry, core: bool) -> Obj:
     groups = _groups(registry)
     wanted = [g for g in groups if (g == "") is core]
     return {
         "kind": "APIGroupDiscoveryList",
-        "apiVersion": f"{AGGREGATED}/{form}",
+        "apiVersion": f"{AGGREGATED}/v2",
         "metadata": {},
         "items": [_group_discovery(registry, g, groups[g]) for g in wanted],
     }
@@ -210,10 +216,7 @@ def aggregated(registry: Registry, core: bool, form: str) -> Obj:
 
 def _group_discovery(registry: Registry, group: str, versions: list[str]) -> Obj:
     listed = [_version_discovery(registry, group, v) for v in versions]
-    return {
-        "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
-        "versions": listed,
-    }
+    return {"metadata": {"name": group} if group else {}, "versions": listed}
 
 
 def _version_discovery(registry: Registry, group: str, version: str) -> Obj:
@@ -253,7 +256,7 @@ def _resource_discovery(resource: Resource) -> Obj:
     gvr = resource.gvr
     entry: Obj = {
         "resource": gvr.plural,
-        "responseKind": {"group": gvr.group, "version": gvr.version, "kind": gvr.kind},
+        "responseKind": _response_kind(resource, gvr.kind),
         "scope": "Namespaced" if gvr.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": sorted(resource.verbs),
@@ -269,10 +272,12 @@ def _resource_discovery(resource: Resource) -> Obj:
 
 
 def _subresource_discovery(resource: Resource, subresource: Subresource) -> Obj:
-    gvr = resource.gvr
-    kind = {
-        "group": subresource.group or gvr.group,
-        "version": subresource.version or gvr.version,
-        "kind": subresource.kind or gvr.kind,
-    }
+    kind = _response_kind(resource, subresource.kind or resource.gvr.kind, subresource.group, subresource.version)
     return {"subresource": subresource.name, "responseKind": kind, "verbs": sorted(subresource.verbs)}
+
+
+def _response_kind(resource: Resource, kind: str, group: str = "", version: str = "") -> Obj:
+    """A built-in kind's own group and version go without saying (upstream's installer leaves them empty)."""
+    if resource.custom and not version:
+        group, version = resource.gvr.group, resource.gvr.version
+    return {"group": group, "version": version, "kind": kind}

@@ -98,7 +98,7 @@ def wants_pretty(request: Request) -> bool:
 @lru_cache(maxsize=256)
 def negotiate(header: str, protobuf: bool = False) -> Accepted:
     for media, params in clauses(header):
-        target = _media(media)
+        target = media_of(media)
         if target is None:
             continue
         if "as" not in params and "g" not in params and "v" not in params:
@@ -111,7 +111,8 @@ def negotiate(header: str, protobuf: bool = False) -> Accepted:
     raise not_acceptable(f"only the following media types are accepted: {SUPPORTED}")
 
 
-def _media(media: str) -> str | None:
+def media_of(media: str) -> str | None:
+    """What we send for an Accept clause's media type; None: nothing."""
     if media in (JSON, "*/*", "application/*"):
         return JSON
     return {YAML: YAML, PROTOBUF: PROTOBUF}.get(media)

@@ -100,7 +100,7 @@ def list_options(params: Params, watch: bool) -> ListOptions:
         resource_version=first(params, "resourceVersion"),
         match=first(params, "resourceVersionMatch"),
         timeout_seconds=integer(params, "timeoutSeconds"),
-        limit=min(integer(params, "limit") or 0, LIMIT_MAX),
+        limit=max(0, min(integer(params, "limit") or 0, LIMIT_MAX)),
         continue_token=first(params, "continue"),
         send_initial_events=boolean(params, "sendInitialEvents") if "sendInitialEvents" in params else None,
     )
@@ -144,13 +144,13 @@ def _no_match(detail: str) -> FieldError:
     return forbidden_field("resourceVersionMatch", detail)
 
 
-def revision(text: str) -> int:
-    """A resourceVersion as the store's revision; "" is 0. Raises 400."""
+def revision(text: str, words: str = "") -> int:
+    """A resourceVersion as the store's revision; "" is 0. Raises 400, which begins with `words`."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) >= 2**63:
         raise bad_request(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+            f'{words}resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         )
     return int(text)
 

@@ -109,7 +109,7 @@ class Paths:
         if answer is None:
             answer = self.discovery.find(path)
         if answer is None:
-            if path.startswith(("/api/", "/apis/")):
+            if path.startswith("/api/") or (path.startswith("/apis/") and path.count("/") > 2):
                 raise status_error(404, "NotFound", "the server could not find the requested resource", {})
             return Response(404, dict(TEXT), b"404 page not found\n")
         if request.method not in ("GET", "HEAD"):

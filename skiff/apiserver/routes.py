@@ -6,7 +6,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 
-from skiff.api.errors import StatusError, status_error
+from skiff.api.errors import StatusError, bad_request, status_error
 from skiff.apiserver.call import Call
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Served
@@ -36,6 +36,8 @@ def find(served: Served | None, info: RequestInfo) -> Verb:
     """The verb's function. Raises 404, 405."""
     if served is None or not _scoped(served, info):
         raise no_such_path()
+    if info.name in (".", ".."):
+        raise bad_request(f"Name parameter invalid: \"{info.name}\": may not be '{info.name}'")
     if info.subresource:
         return _subresource(served, info)
     special = VIRTUAL.get((served.gvr.group, served.gvr.plural))

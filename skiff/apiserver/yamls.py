@@ -5,10 +5,17 @@ from typing import Any
 import yaml
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_DUMPER_BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 DEPTH_LIMIT = 200
 NODES_LIMIT = 500_000
 """With aliases counted as what they stand for: more than three megabytes of honest text hold, less than hurts."""
+
+
+class _Dumper(_DUMPER_BASE):
+    """What stands in an object twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 class _Loader(_BASE):
@@ -114,5 +121,5 @@ def _key(key: Any) -> str:
 
 
 def dump(data: Any) -> bytes:
-    text: bytes = yaml.dump(data, Dumper=_DUMPER, encoding="utf-8", sort_keys=True, allow_unicode=True)
+    text: bytes = yaml.dump(data, Dumper=_Dumper, encoding="utf-8", sort_keys=True, allow_unicode=True)
     return text

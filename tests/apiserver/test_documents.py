@@ -2,6 +2,7 @@
 
 import pytest
 
+from skiff.api import protobuf
 from skiff.apiserver.discovery import version_order
 
 AGGREGATED = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
@@ -142,3 +143,60 @@ def test_metrics_have_bounded_labels(api):
 )  # fmt: skip
 def test_version_order(versions, ordered):
     assert sorted(versions, key=version_order) == ordered
+
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+LISTED = f"{PROTOBUF};v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
+
+
+@pytest.mark.parametrize(
+    "url, accept, kind",
+    [
+        pytest.param("/apis", PROTOBUF, "APIGroupList", id="groups"),
+        pytest.param("/apis/apps", PROTOBUF, "APIGroup", id="a group"),
+        pytest.param("/apis/apps/v1", PROTOBUF, "APIResourceList", id="resources"),
+        pytest.param("/apis", LISTED, "APIGroupDiscoveryList", id="everything at once"),
+    ],
+)
+def test_discovery_as_protobuf(api, url, accept, kind):
+    answer = api(lambda call: call.send("GET", url, accept=accept))
+    assert (answer.status, answer.headers["content-type"]) == (
+        200,
+        accept.replace("v=v2;g=apidiscovery.k8s.io", "g=apidiscovery.k8s.io;v=v2"),
+    )
+    assert protobuf.decode(answer.body)["kind"] == kind
+
+
+def test_an_aggregated_form_that_nobody_knows(api):
+    answer = api(
+        lambda call: call("GET", "/apis", accept="application/json;v=v9;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList")
+    )
+    assert (answer.status, answer.body["reason"]) == (406, "NotAcceptable")
+
+
+def test_what_a_built_in_resource_answers_goes_without_saying(api):
+    items = api(lambda call: call("GET", "/apis", accept=AGGREGATED)).body["items"]
+    apps = next(i for i in items if i["metadata"] == {"name": "apps"})
+    deployments = next(r for r in apps["versions"][0]["resources"] if r["resource"] == "deployments")
+    assert deployments["responseKind"] == {"group": "", "version": "", "kind": "Deployment"}
+    assert [s["responseKind"] for s in deployments["subresources"]] == [
+        {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+        {"group": "", "version": "", "kind": "Deployment"},
+    ]
+
+
+def test_yaml_says_twice_what_is_there_twice(api):
+    answer = api(lambda call: call("GET", "/apis", accept="application/yaml"))
+    assert "&id" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "url, type",
+    [
+        pytest.param("/apis/nope", "text/plain; charset=utf-8", id="a group"),
+        pytest.param("/apis/nope/v1", "application/json", id="a version"),
+    ],
+)
+def test_nothing_there(api, url, type):
+    answer = api(lambda call: call("GET", url))
+    assert (answer.status, answer.headers["content-type"]) == (404, type)

@@ -88,7 +88,7 @@ REFUSED = [
     pytest.param("GET", f"{CM}?fieldSelector=spec.x%3D1", None, 400, '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"', id="an unknown field"),
     pytest.param("GET", f"{PODS}?fieldSelector=spec.x%3D1", None, 400, "field label not supported: spec.x", id="an unknown field of pods"),
     pytest.param("GET", f"{CM}?limit=x", None, 400, 'strconv.ParseInt: parsing "x": invalid syntax', id="a wrong limit"),
-    pytest.param("GET", f"{CM}?limit=-1", None, 400, "must be non-negative", id="a negative limit"),
+    pytest.param("GET", f"{CM}/..", None, 400, 'Name parameter invalid: "..": may not be \'..\'', id="the parent directory as a name"),
     pytest.param("GET", f"{CM}?resourceVersion=x", None, 400, "invalid syntax", id="a wrong resourceVersion"),
     pytest.param("GET", f"{CM}?resourceVersion=999", None, 504, "Timeout: Too large resource version: 999, current: 1", id="a future resourceVersion"),
     pytest.param("GET", f"{CM}?continue=x", None, 400, "continue key is not valid", id="a wrong continue token"),

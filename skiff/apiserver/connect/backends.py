@@ -124,7 +124,8 @@ class Backends:
             port = ports[0].get("name", "")
         endpoints = await self._lookup.fresh(ENDPOINTS, namespace, name)
         if endpoints is None:
-            raise not_found(ENDPOINTS, name)
+            service = await self._lookup.fresh(SERVICES, namespace, name)
+            raise not_found(SERVICES if service is None else ENDPOINTS, name)
         choices = [
             (address, p["port"])
             for subset in endpoints.get("subsets") or ()

@@ -99,13 +99,11 @@ def encode(served: Served, found: Listing) -> Pieces:
 async def collect(store: Store, served: Served, namespace: str, name: str, wanted: options.ListOptions) -> Listing:
     """Raises 400, 410, 504."""
     selection = select(served, namespace, name, wanted.labels, wanted.fields)
-    if wanted.limit < 0:
-        raise bad_request("limit: Invalid value: must be non-negative")
     if wanted.continue_token:
         if wanted.resource_version not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
         return await _continue(store, served, selection, wanted)
-    revision = options.revision(wanted.resource_version)
+    revision = options.revision(wanted.resource_version, "invalid resource version: ")
     await served.cache.fresh() if not wanted.resource_version else await served.cache.ready()
     if wanted.match == "Exact" or (wanted.limit and revision and not wanted.match):
         return await _exact(store, served, selection, wanted.limit, revision)
