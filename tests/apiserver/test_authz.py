@@ -11,7 +11,7 @@ from skiff.api.errors import StatusError
 from skiff.api.gvr import PERSISTENTVOLUMES, PODS
 from skiff.apiserver.admission.rbacescalation import RBACEscalation
 from skiff.apiserver.authn.serviceaccount import user_name
-from skiff.apiserver.authz import Attributes, Authorization, forbidden_error, reviews
+from skiff.apiserver.authz import Attributes, Authorization, Decision, forbidden_error, reviews
 from skiff.apiserver.authz.bootstrap import load, merged, node_rules
 from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.authz.node import Graph, NodeAuthorizer
@@ -424,6 +424,57 @@ def test_wrong_reviews(body, message):
     with pytest.raises(StatusError) as caught:
         asyncio.run(reviews.subject_access_review(Authorization([]), body))
     assert caught.value.code == 422 and message in caught.value.message
+
+
+def selecting(kind, **selector):
+    return review({"resourceAttributes": {**RESOURCE["resourceAttributes"], kind: selector}}, user="alice")
+
+
+FIELD = {"key": "spec.nodeName", "operator": "In", "values": ["n1"]}
+BOTH = "may not specified at the same time as requirements"
+NEITHER = "when spec.resourceAttributes.{} is specified, requirements or rawSelector is required"
+WRONG_SELECTORS = [
+    pytest.param(selecting("fieldSelector"), NEITHER.format("fieldSelector"), id="an empty field selector"),
+    pytest.param(selecting("labelSelector"), NEITHER.format("labelSelector"), id="an empty label selector"),
+    pytest.param(selecting("fieldSelector", rawSelector="a=b", requirements=[FIELD]), BOTH, id="both forms"),
+    pytest.param(selecting("fieldSelector", requirements=[{**FIELD, "key": ""}]), "requirements[0].key: Required value: must be specified", id="no key"),
+    pytest.param(selecting("fieldSelector", requirements=[{**FIELD, "values": []}]), "must be specified when `operator` is 'In' or 'NotIn'", id="no values"),
+    pytest.param(selecting("fieldSelector", requirements=[{**FIELD, "operator": "Exists"}]), "may not be specified when `operator` is 'Exists'", id="needless values"),
+    pytest.param(selecting("labelSelector", requirements=[{**FIELD, "key": "a b"}]), "requirements[0].key: Invalid value", id="no label"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body, message", WRONG_SELECTORS)
+def test_wrong_selectors_in_reviews(body, message):
+    """pkg/apis/authorization/validation (KEP-4601); the refusal names no kind."""
+    with pytest.raises(StatusError) as caught:
+        asyncio.run(reviews.subject_access_review(Authorization([]), body))
+    assert caught.value.code == 422 and message in caught.value.message
+    assert caught.value.message.startswith('.authorization.k8s.io "" is invalid')
+
+
+UNDERSTOOD = [
+    pytest.param(selecting("fieldSelector", requirements=[FIELD]), "spec.nodeName=n1", None, id="a requirement"),
+    pytest.param(selecting("fieldSelector", rawSelector="a=b"), "a=b", None, id="text"),
+    pytest.param(selecting("fieldSelector", requirements=[FIELD, {**FIELD, "operator": "Like"}]), "spec.nodeName=n1", "fieldSelector partially ignored", id="one that is understood"),
+    pytest.param(selecting("fieldSelector", rawSelector="=="), "", "fieldSelector ignored due to parse error", id="text that is no selector"),
+    pytest.param(selecting("labelSelector", rawSelector="a in b"), "", "labelSelector ignored due to parse error", id="labels that are no selector"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body, expected, problem", UNDERSTOOD)
+def test_selectors_reach_the_authorizers_as_far_as_they_are_understood(body, expected, problem):
+    asked = []
+
+    class Notes:
+        async def authorize(self, attrs):
+            asked.append(attrs.field_selector)
+            return Decision("allow")
+
+    status = asyncio.run(reviews.subject_access_review(Authorization([Notes()]), body))["status"]
+    assert asked == [expected]
+    assert (problem or "") in status.get("evaluationError", "")
+    assert bool(problem) == ("evaluationError" in status)
 
 
 def test_local_review_stays_in_its_namespace():

@@ -11,6 +11,7 @@ from skiff.apiserver.authn import HOLDS, Holds, Unauthorized
 from skiff.apiserver.authn.jwt import unb64
 from skiff.wire.messages import Request, UserInfo
 
+INVALID = "invalid bearer token"
 WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 
 
@@ -47,7 +48,7 @@ class Bearer:
         return identity.user
 
     async def identify(self, token: str, audiences: Sequence[str]) -> Identity:
-        """Who the token stands for. Raises Unauthorized with all reasons."""
+        """Who the token stands for. Raises Unauthorized with all reasons, in upstream's words."""
         reasons = []
         for authenticator in self.authenticators:
             try:
@@ -57,7 +58,7 @@ class Bearer:
                 continue
             if found is not None:
                 return found
-        raise Unauthorized(", ".join(reasons) or "invalid bearer token")
+        raise Unauthorized(f"[{', '.join((INVALID, *reasons))}]" if reasons else INVALID)
 
 
 def token_of(request: Request) -> str:

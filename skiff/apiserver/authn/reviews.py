@@ -7,7 +7,7 @@ from skiff.api import times
 from skiff.api.errors import bad_request
 from skiff.api.types import Obj
 from skiff.apiserver.authn import Unauthorized
-from skiff.apiserver.authn.bearer import Bearer
+from skiff.apiserver.authn.bearer import INVALID, Bearer
 from skiff.wire.messages import UserInfo
 
 
@@ -18,14 +18,18 @@ async def token_review(bearer: Bearer, api_audiences: Sequence[str], review: Obj
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
     status: Obj = {}
+    wanted = tuple(spec.get("audiences") or api_audiences)
     try:
-        found = await bearer.identify(token, tuple(spec.get("audiences") or api_audiences))
+        found = await bearer.identify(token, wanted)
+        audiences = found.audiences or tuple(a for a in wanted if a in api_audiences)
+        if wanted and not audiences:
+            raise Unauthorized(INVALID)  # a token without audiences is for us alone
     except Unauthorized as err:
-        status = {"user": {}, "error": f"[invalid bearer token, {err}]"}
+        status = {"user": {}, "error": str(err)}
     else:
         status = {"authenticated": True, "user": user_json(found.user)}
-        if found.audiences:
-            status["audiences"] = list(found.audiences)
+        if audiences:
+            status["audiences"] = list(audiences)
     return {**review, "metadata": review.get("metadata") or {}, "status": status}
 
 

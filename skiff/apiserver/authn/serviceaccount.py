@@ -84,7 +84,9 @@ class ServiceAccountTokens:
         wanted = tuple(audiences) or self.audiences
         valid = tuple(a for a in _audiences(claims) or self.audiences if a in wanted)
         if not valid:
-            raise Unauthorized(f"token audiences {_audiences(claims)} is invalid for the target audiences {wanted}")
+            raise Unauthorized(
+                f"token audiences {_quoted(_audiences(claims))} is invalid for the target audiences {_quoted(wanted)}"
+            )
         since, until = times_of(claims, env.epoch())
         standing = Standing(self._lookup, since, until)
         identity = Identity(await self._user(claims, standing), valid, standing.holds)
@@ -157,6 +159,10 @@ def _number(claims: Claims, name: str, default: float) -> float:
 def _audiences(claims: Claims) -> tuple[str, ...]:
     found = claims.get("aud") or ()
     return (found,) if isinstance(found, str) else tuple(a for a in found if isinstance(a, str))
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return "[" + " ".join(f'"{v}"' for v in values) + "]"
 
 
 def _ref(private: dict[str, Any], kind: str) -> dict[str, str]:

@@ -113,6 +113,8 @@ class TokenIssuer:
         kind, version = ref.get("kind", ""), ref.get("apiVersion", "")
         if version != "v1" or kind not in _BOUND:
             raise bad_request(f"cannot bind token to object of type {_gvk(version, kind)}")
+        if not ref.get("name"):
+            raise bad_request("Name parameter required.")
         obj = await self._existing(_BOUND[kind], namespace if kind != "Node" else "", ref.get("name", ""))
         if kind == "Pod" and obj["spec"].get("serviceAccountName") != account:
             why = f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
@@ -147,10 +149,11 @@ def validate(expiration_seconds: int) -> list[FieldError]:
 
 
 def _match_url(meta: Obj, namespace: str, name: str) -> None:
-    for field, what, value in (("name", "name", name), ("namespace", "namespace", namespace)):
-        if meta.get(field) and meta[field] != value:
-            why = f"must match the service account {what} if specified"
-            raise invalid_object(TOKENREQUESTS, name, [invalid(f"metadata.{field}", meta[field], why)])
+    if (meta.get("namespace") or namespace) != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if (meta.get("name") or name) != name:
+        why = "must match the service account name if specified"
+        raise invalid_object(TOKENREQUESTS, name, [invalid("metadata.name", meta["name"], why)])
 
 
 def _gvk(api_version: str, kind: str) -> str:

@@ -108,7 +108,9 @@ def forbidden_error(attrs: Attributes, reason: str = "") -> StatusError:
     why = _message(attrs).translate(_NO_HTML)
     if reason:
         why = f"{why}: {reason}"
-    return forbidden(GVR(attrs.group, attrs.version, attrs.resource, ""), attrs.name, why)
+    error = forbidden(GVR(attrs.group, attrs.version, attrs.resource, ""), attrs.name, why)
+    error.headers["X-Content-Type-Options"] = "nosniff"
+    return error
 
 
 _NO_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

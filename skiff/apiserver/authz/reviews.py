@@ -7,6 +7,7 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.authz import Attributes, Authorization
 from skiff.apiserver.authz.node import node_name
 from skiff.apiserver.authz.rbac import RBAC
+from skiff.apiserver.authz.reviewselectors import check, field_selector, label_selector_problem
 from skiff.apiserver.authz.rules import Rule
 from skiff.wire.messages import UserInfo
 
@@ -19,19 +20,20 @@ SELF_RULES = GVR(_GROUP, "v1", "selfsubjectrulesreviews", "SelfSubjectRulesRevie
 
 async def subject_access_review(authorization: Authorization, review: Obj) -> Obj:
     """May the user or groups of the spec do this. Raises 422."""
-    _check(SUBJECT, review, _subject_errors(review) + _metadata_errors(review))
+    _check(_subject_errors(review) + _metadata_errors(review))
     return await _answer(authorization, _spec_user(review["spec"]), review)
 
 
 async def self_subject_access_review(authorization: Authorization, user: UserInfo, review: Obj) -> Obj:
     """May the caller do this. Raises 422."""
-    _check(SELF_SUBJECT, review, _target_errors(review) + _metadata_errors(review))
+    _check(_target_errors(review) + _metadata_errors(review))
     return await _answer(authorization, user, review)
 
 
 async def local_subject_access_review(authorization: Authorization, namespace: str, review: Obj) -> Obj:
     """As subject_access_review, within one namespace. Raises 400, 422."""
-    spec, meta = review.get("spec") or {}, review.get("metadata") or {}
+    spec, meta = review.get("spec") or {}, review.setdefault("metadata", {})
+    meta["namespace"] = meta.get("namespace") or namespace
     errors = _subject_errors(review) + _metadata_errors(review, "must be empty except for namespace")
     target = spec.get("resourceAttributes")
     if target is not None and target.get("namespace", "") != meta.get("namespace", ""):
@@ -39,8 +41,8 @@ async def local_subject_access_review(authorization: Authorization, namespace: s
         errors.append(invalid(path, target.get("namespace", ""), "must match metadata.namespace"))
     if spec.get("nonResourceAttributes") is not None:
         path = "spec.nonResourceAttributes"
-        errors.append(invalid(path, spec["nonResourceAttributes"], "disallowed on this kind of request"))
-    _check(LOCAL_SUBJECT, review, errors)
+        errors.append(invalid(path, _go_path(spec["nonResourceAttributes"]), "disallowed on this kind of request"))
+    _check(errors)
     if meta.get("namespace", "") != namespace:
         why = f"metadata.namespace ({meta.get('namespace', '')}) must match the namespace on the request ({namespace})"
         raise bad_request(why)
@@ -62,7 +64,7 @@ def self_subject_rules_review(rbac: RBAC, user: UserInfo, review: Obj) -> Obj:
     }
     if errors:
         status["evaluationError"] = ", ".join(errors)
-    return {**_head(review), "status": status}
+    return {**_head(review), "spec": {}, "status": status}
 
 
 def target_of(user: UserInfo, spec: Obj) -> Attributes:
@@ -74,7 +76,7 @@ def target_of(user: UserInfo, spec: Obj) -> Attributes:
     names = ("group", "version", "resource", "subresource", "namespace", "name")
     values = {n: found.get(n) or "" for n in names}
     values["version"] = values["version"] or "*"
-    return Attributes(user, found.get("verb", ""), field_selector=_selector(found.get("fieldSelector") or {}), **values)
+    return Attributes(user, found.get("verb", ""), field_selector=field_selector(found)[0], **values)
 
 
 async def _answer(authorization: Authorization, user: UserInfo, review: Obj) -> Obj:
@@ -84,6 +86,9 @@ async def _answer(authorization: Authorization, user: UserInfo, review: Obj) -> 
         status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
+    target = review["spec"].get("resourceAttributes") or {}
+    if problems := [p for p in (field_selector(target)[1], label_selector_problem(target)) if p]:
+        status["evaluationError"] = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
     return {**_head(review), "status": status}
 
 
@@ -96,9 +101,10 @@ def _spec_user(spec: Obj) -> UserInfo:
     return UserInfo(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
 
 
-def _check(gvr: GVR, review: Obj, errors: Sequence[FieldError]) -> None:
+def _check(errors: Sequence[FieldError]) -> None:
+    """Upstream names no kind in these refusals."""
     if errors:
-        raise invalid_object(gvr, "", errors)
+        raise invalid_object(GVR(_GROUP, "v1", "", ""), "", errors)
 
 
 def _target_errors(review: Obj) -> list[FieldError]:
@@ -106,11 +112,16 @@ def _target_errors(review: Obj) -> list[FieldError]:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and path is not None:
         why = "cannot be specified in combination with resourceAttributes"
-        return [invalid("spec.nonResourceAttributes", path, why)]
+        return [invalid("spec.nonResourceAttributes", _go_path(path), why)]
     if resource is None and path is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         return [invalid("spec.resourceAttributes", None, why)]
-    return []
+    return check(resource, "spec.resourceAttributes") if resource is not None else []
+
+
+def _go_path(path: Obj) -> Obj:
+    """As upstream prints its internal type."""
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
 
 
 def _subject_errors(review: Obj) -> list[FieldError]:
@@ -125,14 +136,6 @@ def _metadata_errors(review: Obj, why: str = "must be empty") -> list[FieldError
     allowed = {"managedFields", "creationTimestamp"} | ({"namespace"} if "namespace" in why else set())
     meta = review.get("metadata") or {}
     return [invalid("metadata", meta, why)] if any(v for k, v in meta.items() if k not in allowed) else []
-
-
-def _selector(selector: Obj) -> str:
-    """A field selector of a review as text; only what pins a field to one value matters to authorizers."""
-    if selector.get("rawSelector"):
-        return str(selector["rawSelector"])
-    pinned = [r for r in selector.get("requirements") or () if r.get("operator") == "In" and len(r["values"]) == 1]
-    return ",".join(f"{r['key']}={r['values'][0]}" for r in pinned)
 
 
 def _resource_rule(rule: Rule) -> Obj:
