@@ -457,7 +457,7 @@ UNDERSTOOD = [
     pytest.param(selecting("fieldSelector", requirements=[FIELD]), "spec.nodeName=n1", None, id="a requirement"),
     pytest.param(selecting("fieldSelector", rawSelector="a=b"), "a=b", None, id="text"),
     pytest.param(selecting("fieldSelector", requirements=[FIELD, {**FIELD, "operator": "Like"}]), "spec.nodeName=n1", "fieldSelector partially ignored", id="one that is understood"),
-    pytest.param(selecting("fieldSelector", rawSelector="=="), "", "fieldSelector ignored due to parse error", id="text that is no selector"),
+    pytest.param(selecting("fieldSelector", rawSelector="a"), "", "fieldSelector ignored due to parse error", id="text that is no selector"),
     pytest.param(selecting("labelSelector", rawSelector="a in b"), "", "labelSelector ignored due to parse error", id="labels that are no selector"),
 ]  # fmt: skip
 

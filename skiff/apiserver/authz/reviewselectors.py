@@ -75,7 +75,8 @@ def label_selector_problem(resource: Obj) -> str:
 
 def _field_term(requirement: dict[str, Any]) -> str:
     """`key=value`, "" for what field selectors cannot say."""
-    values, operator = requirement.get("values") or (), {"In": "=", "NotIn": "!="}.get(requirement.get("operator", ""))
+    values = requirement.get("values") or ()
+    operator = {"In": "=", "NotIn": "!="}.get(requirement.get("operator", ""))
     if operator is None or len(values) != 1:
         return ""
     return str(fieldselectors.FieldRequirement(requirement["key"], operator, values[0]))
