@@ -29,6 +29,10 @@ _POD_RESOURCES = frozenset(
 _MUST_BE_STATED = frozenset(("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"))
 """If one of these is bounded, every container must state it (upstream regrets it, and keeps it)."""
 _CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
+_DEVICES_SUFFIX = ".deviceclass.resource.k8s.io/devices"
+CLAIMS = "resourceclaims.resource.k8s.io"
+MOST_DEVICES = 32
+"""That a claim can be given: what a request for all of them counts for."""
 _NEVER = frozenset(("events", "events.events.k8s.io", "bindings", "tokenreviews.authentication.k8s.io"))
 _REVIEWS = ("authorization.k8s.io", "authentication.k8s.io")
 
@@ -54,6 +58,8 @@ def usage(resource: str, obj: Obj, *, now: float | None = None) -> Amounts:
         found.update(_service_usage(obj["spec"]))
     elif resource == "persistentvolumeclaims":
         found.update(_claim_usage(obj))
+    elif resource == CLAIMS:
+        found.update(_device_usage(obj))
     elif resource in _BY_COUNT:
         found[_BY_COUNT[resource]] = from_value(1)
     return found
@@ -70,6 +76,8 @@ def relevant(hard: Iterable[str], resource: str) -> set[str]:
     if resource == "persistentvolumeclaims":
         names = {count, "persistentvolumeclaims", "requests.storage"}
         return {n for n in hard if n in names or _CLASS_SUFFIX in n}
+    if resource == CLAIMS:
+        return {n for n in hard if n == count or n.endswith(_DEVICES_SUFFIX)}
     return {n for n in hard if n in (count, _BY_COUNT.get(resource))}
 
 
@@ -158,6 +166,20 @@ def _claim_usage(claim: Obj) -> Amounts:
         if class_name:
             found[f"{class_name}{_CLASS_SUFFIX}requests.storage"] = size
     return found
+
+
+def _device_usage(claim: Obj) -> Amounts:
+    """Devices by class; of alternatives the most that each class may have to give."""
+    found: dict[str, int] = {}
+    for request in ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ():
+        most: dict[str, int] = {}
+        for choice in request.get("firstAvailable") or [request.get("exactly") or {}]:
+            name, mode = choice.get("deviceClassName", ""), choice.get("allocationMode")
+            count = MOST_DEVICES if mode == "All" else int(choice.get("count") or 0) if mode == "ExactCount" else 0
+            most[name] = max(most.get(name, 0), count)
+        for name, count in most.items():
+            found[name] = found.get(name, 0) + count
+    return {f"{name}{_DEVICES_SUFFIX}": from_value(count) for name, count in found.items() if name}
 
 
 def _is_extended(name: str) -> bool:

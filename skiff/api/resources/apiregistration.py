@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from skiff.api import names
 from skiff.api.resources import Resource
+from skiff.api.resources import other_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import inside, nil, rules, struct
 
@@ -15,6 +17,8 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "apiservices",
         "APIService",
+        validate=validator(checks.check_api_service),
+        validate_status_update=update_validator(checks.check_api_service_status),
         name_rule=names.is_path_segment,
         namespaced=False,
         categories=("api-extensions",),

@@ -11,8 +11,8 @@ import orjson
 
 from skiff.api.gvr import GVR
 from skiff.api.resources import Resource
-from skiff.api.resources import other_checks as checks
-from skiff.api.resources.checks import validator
+from skiff.api.resources import autoscaling_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import child, empty_status, get
 from skiff.api.types import Obj
@@ -168,6 +168,9 @@ RESOURCES: Sequence[Resource] = (
         subresources=(STATUS,),
         default=default_v2,
         validate=validator(checks.check_autoscaler),
+        validate_create=validator(checks.check_target_version),
+        validate_update=update_validator(checks.check_target_update),
+        validate_status_update=update_validator(checks.check_autoscaler_status),
     ),
     builtin(
         "autoscaling",
@@ -180,6 +183,9 @@ RESOURCES: Sequence[Resource] = (
         default=default_v1,
         defaults_by_metadata=True,
         validate=validator(checks.check_autoscaler),
+        validate_create=validator(checks.check_target_version),
+        validate_update=update_validator(checks.check_target_update),
+        validate_status_update=update_validator(checks.check_autoscaler_status),
         storage=HPA,
         to_storage=to_v2,
         from_storage=to_v1,

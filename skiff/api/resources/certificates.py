@@ -1,9 +1,12 @@
 """certificates.k8s.io/v1: CertificateSigningRequest."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from skiff.api import names
 from skiff.api.resources import Resource, Subresource
+from skiff.api.resources import certificate_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin, selectable
 from skiff.api.resources.fields import child, struct
 from skiff.api.types import Obj
@@ -24,6 +27,10 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "certificatesigningrequests",
         "CertificateSigningRequest",
+        validate=validator(checks.check_signing_request),
+        validate_update=update_validator(checks.check_status),
+        validate_status_update=update_validator(partial(checks.check_status, certificate=True)),
+        subresource_rules={"approval": update_validator(partial(checks.check_status, approval=True))},
         name_rule=names.is_path_segment,
         namespaced=False,
         short_names=("csr",),

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from skiff.api.gvr import EVENTS
 from skiff.api.resources import Resource
+from skiff.api.resources import event_checks as checks
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core.events import EVENT_TTL_SECONDS, EVENTS_SELECTABLE, default_event, to_core, to_events
 from skiff.api.resources.define import builtin
 
@@ -13,6 +15,9 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "events",
         "Event",
+        validate=validator(checks.check_event),
+        validate_create=validator(checks.check_new_event),
+        validate_update=update_validator(checks.check_event_update),
         short_names=("ev",),
         default=default_event,
         selectable=EVENTS_SELECTABLE,

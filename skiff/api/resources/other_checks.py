@@ -1,11 +1,12 @@
-"""Validation of kinds whose rules are few: autoscaling, policy, rbac, scheduling, leases, runtime classes, CRDs.
+"""Validation of kinds whose rules are few: API services, policy, rbac, scheduling, leases, runtime classes, CRDs.
 
 Source: pkg/apis/<group>/validation/validation.go; apiextensions-apiserver pkg/apis/apiextensions/validation.
 """
 
+from base64 import b64decode
 from collections.abc import Callable
 
-from skiff.api import names, quantity
+from skiff.api import names
 from skiff.api.resources.apps_checks import check_at_most_all, check_int_or_percent
 from skiff.api.resources.checks import ErrorList, check_label_selector
 from skiff.api.resources.core.resource_checks import check_resource_requirements
@@ -16,103 +17,6 @@ from skiff.api.types import Obj
 RBAC = "rbac.authorization.k8s.io"
 MAX_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-METRICS = {
-    "ContainerResource": "containerResource",
-    "External": "external",
-    "Object": "object",
-    "Pods": "pods",
-    "Resource": "resource",
-}
-
-
-def check_autoscaler(obj: Obj, errors: ErrorList) -> None:
-    """HorizontalPodAutoscaler of v1 and v2."""
-    spec = obj.get("spec") or {}
-    low, high = spec.get("minReplicas"), spec.get("maxReplicas", 0)
-    if low is not None and low < 1:
-        errors.invalid("spec.minReplicas", low, "must be greater than or equal to 1")
-    if high == 0:
-        errors.required("spec.maxReplicas", "must be set and greater than 0")
-    elif high < 0:
-        errors.invalid("spec.maxReplicas", high, "must be greater than or equal to 1")
-    if low is not None and high < low:
-        errors.invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`")
-    for field in ("kind", "name"):
-        value = get(spec, "scaleTargetRef", field) or ""
-        if not value:
-            errors.required(f"spec.scaleTargetRef.{field}")
-        else:
-            errors.rule(f"spec.scaleTargetRef.{field}", value, names.is_path_segment(value))
-    for i, metric in enumerate(items(spec, "metrics")):
-        _check_metric(metric, f"spec.metrics[{i}]", errors)
-    for direction in ("scaleUp", "scaleDown"):
-        rules = get(spec, "behavior", direction)
-        if rules:
-            _check_scaling(rules, f"spec.behavior.{direction}", errors)
-    percent = spec.get("targetCPUUtilizationPercentage")
-    if percent is not None and percent < 1:
-        errors.invalid("spec.targetCPUUtilizationPercentage", percent, "must be greater than 0")
-
-
-def _check_metric(metric: Obj, path: str, errors: ErrorList) -> None:
-    kind = metric.get("type", "")
-    if not kind:
-        errors.required(f"{path}.type", "must specify a metric source type")
-    errors.one_of(f"{path}.type", kind, tuple(METRICS))
-    expected = METRICS.get(kind, "")
-    given = [f for f in METRICS.values() if metric.get(f) is not None]
-    if expected and expected not in given:
-        errors.required(f"{path}.{expected}", "must populate information for the given metric source")
-    for field in given:
-        if field != expected:
-            errors.forbidden(f"{path}.{field}", "must populate the given metric source only")
-    source = metric.get(expected)
-    if not source:
-        return
-    here = f"{path}.{expected}"
-    if expected in ("resource", "containerResource") and not source.get("name"):
-        errors.required(f"{here}.name", "must specify a resource name")
-    _check_target(source.get("target") or {}, f"{here}.target", errors, expected)
-
-
-def _check_target(target: Obj, path: str, errors: ErrorList, source: str) -> None:
-    kind = target.get("type", "")
-    if not kind:
-        errors.required(f"{path}.type", "must specify a metric target type")
-    if kind not in ("Utilization", "Value", "AverageValue"):
-        errors.invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue")
-    for field in ("value", "averageValue"):
-        if target.get(field) is not None and not quantity.parse(target[field]) > quantity.ZERO:
-            errors.invalid(f"{path}.{field}", target[field], "must be positive")
-    percent, average = target.get("averageUtilization"), target.get("averageValue")
-    if percent is not None and percent < 1:
-        errors.invalid(f"{path}.averageUtilization", percent, "must be greater than 0")
-    if source in ("resource", "containerResource"):
-        if percent is None and average is None:
-            why = "must set either a target raw value or a target utilization"
-            errors.required(f"{path}.averageUtilization", why)
-        elif percent is not None and average is not None:
-            why = "may not set both a target raw value and a target utilization"
-            errors.forbidden(f"{path}.averageValue", why)
-
-
-def _check_scaling(rules: Obj, path: str, errors: ErrorList) -> None:
-    window = rules.get("stabilizationWindowSeconds")
-    errors.not_negative(f"{path}.stabilizationWindowSeconds", window)
-    if window is not None and window > 3600:
-        errors.invalid(f"{path}.stabilizationWindowSeconds", window, "must be less than or equal to 3600")
-    if rules.get("selectPolicy") is not None:
-        errors.one_of(f"{path}.selectPolicy", rules["selectPolicy"], ("Disabled", "Max", "Min"))
-    if not rules.get("policies"):
-        errors.required(f"{path}.policies", "must specify at least one Policy")
-    for i, policy in enumerate(items(rules, "policies")):
-        here = f"{path}.policies[{i}]"
-        errors.one_of(f"{here}.type", policy.get("type", ""), ("Percent", "Pods"))
-        for field in ("value", "periodSeconds"):
-            if policy.get(field, 0) <= 0:
-                errors.invalid(f"{here}.{field}", policy.get(field, 0), "must be greater than zero")
-        if policy.get("periodSeconds", 0) > 1800:
-            errors.invalid(f"{here}.periodSeconds", policy["periodSeconds"], "must be less than or equal to 1800")
 
 
 def check_disruption_budget(obj: Obj, errors: ErrorList) -> None:
@@ -248,3 +152,43 @@ def check_runtime_class(obj: Obj, errors: ErrorList) -> None:
 
 def check_runtime_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     errors.immutable("handler", new.get("handler"), old.get("handler"))
+
+
+def check_api_service(obj: Obj, errors: ErrorList) -> None:
+    spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
+    group, version, service = spec.get("group", ""), spec.get("version", ""), spec.get("service")
+    if not names.is_path_segment(name) and name != f"{version}.{group}":
+        errors.invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{version}.{group}"')
+    if not group and version != "v1":
+        errors.required("spec.group", "only v1 may have an empty group and it better be legacy kube")
+    if group:
+        errors.rule("spec.group", group, names.is_dns1123_subdomain(group))
+    errors.rule("spec.version", version, names.is_dns1035_label(version))
+    for field, limit in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
+        value = spec.get(field, 0)
+        if not 0 < value <= limit:
+            errors.invalid(f"spec.{field}", value, f"must be positive and less than {limit}")
+    bundle, skip = spec.get("caBundle"), spec.get("insecureSkipTLSVerify")
+    if service is None:
+        if bundle:
+            errors.invalid(
+                "spec.caBundle", f"{len(b64decode(bundle))} bytes", "local APIServices may not have a caBundle"
+            )
+        if skip:
+            why = "local APIServices may not have insecureSkipTLSVerify"
+            errors.invalid("spec.insecureSkipTLSVerify", True, why)
+        return
+    for field in ("namespace", "name"):
+        if not service.get(field):
+            errors.required(f"spec.service.{field}")
+    port = service.get("port") or 0
+    wrong = names.is_port_number(port)
+    if wrong:
+        errors.invalid("spec.service.port", port, "port is not valid: " + ", ".join(wrong))
+    if skip and bundle:
+        errors.invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present")
+
+
+def check_api_service_status(new: Obj, old: Obj, errors: ErrorList) -> None:
+    for i, condition in enumerate(items(new, "status", "conditions")):
+        errors.one_of(f"status.conditions[{i}].status", condition.get("status", ""), ("True", "False", "Unknown"))

@@ -6,7 +6,7 @@ Source: upstream registry/certificates/certificates/strategy.go.
 from collections.abc import Awaitable, Callable, Mapping
 
 from skiff import env
-from skiff.api.errors import FieldError, forbidden_field
+from skiff.api.errors import FieldError
 from skiff.api.times import format_time
 from skiff.api.types import Obj
 from skiff.apiserver.call import Call
@@ -54,23 +54,7 @@ def prepare_approval(served: Served, new: Obj, old: Obj) -> None:
 
 def check_approval(served: Served, new: Obj, old: Obj) -> list[FieldError]:
     """A decision is never taken back and never both ways."""
-    return _kept(new, old) + _one_decision(new)
-
-
-def _kept(new: Obj, old: Obj) -> list[FieldError]:
-    present = [c.get("type") for c in _conditions(new)]
-    return [
-        forbidden_field("status.conditions", f'updates may not remove a condition of type "{c["type"]}"')
-        for c in _conditions(old)
-        if c.get("type") in (*DECISIONS, "Failed") and c["type"] not in present
-    ]
-
-
-def _one_decision(new: Obj) -> list[FieldError]:
-    decided = {c.get("type") for c in _conditions(new)} & set(DECISIONS)
-    if len(decided) > 1:
-        return [forbidden_field("status.conditions", "Approved and Denied conditions are mutually exclusive")]
-    return []
+    return served.resource.subresource_rules["approval"](new, old)
 
 
 def prepare_status(served: Served, new: Obj, old: Obj) -> None:
@@ -82,7 +66,7 @@ def prepare_status(served: Served, new: Obj, old: Obj) -> None:
 
 
 def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:
-    return _kept(new, old) + served.resource.validate_status_update(new, old)
+    return served.resource.validate_status_update(new, old)
 
 
 def _verbs(part: update.Part) -> Mapping[str, Verb]:

@@ -71,7 +71,7 @@ def _prepare(served: Served, obj: Obj) -> None:
     else:
         meta.pop("generation", None)
     resource.prepare(obj, None)
-    errors = [*metadata.validate(resource, meta), *resource.validate(obj)]
+    errors = [*metadata.validate(resource, meta), *resource.validate(obj), *resource.validate_create(obj)]
     if errors:
         raise invalid_object(served.gvr, meta.get("name", ""), errors)
 

@@ -22,6 +22,7 @@ from skiff.api.resources.core.simple_prepare import (
 from skiff.api.resources.core.storage_checks import check_persistent_volume, check_persistent_volume_update
 from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
 from skiff.api.resources.disabled import both, disabled_in_pods
+from skiff.api.resources.event_checks import check_core_event
 from skiff.api.resources.warnings import quota_warnings
 from skiff.api.types import Obj
 
@@ -109,6 +110,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "events",
         "Event",
+        validate=validator(check_core_event),
         short_names=("ev",),
         default=events.default_core_event,
         selectable=events.CORE_SELECTABLE,
