@@ -11,6 +11,7 @@ from skiff.api.resources.checks import ErrorList
 from skiff.api.types import Obj
 
 _KINDS = ("fieldSelector", "labelSelector")
+_OPERATORS = {"In": "=", "NotIn": "!="}
 
 
 def check(resource: Obj, path: str) -> ErrorList:
@@ -76,7 +77,7 @@ def label_selector_problem(resource: Obj) -> str:
 def _field_term(requirement: dict[str, Any]) -> str:
     """`key=value`, "" for what field selectors cannot say."""
     values = requirement.get("values") or ()
-    operator = {"In": "=", "NotIn": "!="}.get(requirement.get("operator", ""))
+    operator = _OPERATORS.get(requirement.get("operator") or "")
     if operator is None or len(values) != 1:
         return ""
     return str(fieldselectors.FieldRequirement(requirement["key"], operator, values[0]))
