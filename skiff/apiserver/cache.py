@@ -18,6 +18,7 @@ from skiff import env
 from skiff.api.types import Obj
 from skiff.apiserver.entries import Change, Codec, Entry
 from skiff.apiserver.fanout import Fanout
+from skiff.apiserver.labelindex import LabelIndexes, within
 from skiff.store import Event, Record, Store
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class WatchCache:
         self.loaded = False
         self.retired = False  # it gets no events any more and serves only the requests that hold it
         self._loading: asyncio.Task[None] | None = None
+        self._labels = LabelIndexes(self.entries)
         self._clear()
         self.fanout = Fanout(self.indexed)
         self.subscribers: list[Callable[[Obj | None, Obj | None], None]] = []
@@ -62,6 +64,7 @@ class WatchCache:
         self._space_order: list[str] = []
         self._name_order: dict[str, list[str]] = {}
         self._index: dict[int, dict[str, dict[tuple[str, str], Entry]]] = {i: {} for i in self.indexed}
+        self._labels.clear()
         self._ring: deque[Change] = deque()
         self._ring_size = RING_MIN
         self._floor = 0
@@ -219,6 +222,7 @@ class WatchCache:
         self.count += 1
         for i in self.indexed:
             self._index[i].setdefault(entry.fields[i], {})[(entry.namespace, entry.name)] = entry
+        self._labels.change(None, entry)
 
     def _replace(self, old: Entry | None, new: Entry) -> None:
         if old is None:
@@ -229,6 +233,7 @@ class WatchCache:
             if old.fields[i] != new.fields[i]:
                 self._unindex(i, old)
             self._index[i].setdefault(new.fields[i], {})[(new.namespace, new.name)] = new
+        self._labels.change(old, new)
 
     def _remove(self, old: Entry) -> None:
         space = self._spaces[old.namespace]
@@ -242,6 +247,7 @@ class WatchCache:
             del self._space_order[bisect_left(self._space_order, _with_slash(old.namespace), key=_with_slash)]
         for i in self.indexed:
             self._unindex(i, old)
+        self._labels.change(old, None)
 
     def _unindex(self, i: int, old: Entry) -> None:
         bucket = self._index[i][old.fields[i]]
@@ -280,6 +286,11 @@ class WatchCache:
         """Entries whose indexed field number `i` has the value, sorted by key."""
         bucket = self._index[i].get(value, {})
         return [bucket[k] for k in sorted(bucket, key=_key_order)]
+
+    def by_label(self, key: str, value: str, namespace: str, after: tuple[str, str] | None) -> list[Entry] | None:
+        """Entries with the label, sorted by key; None: they have to be looked for."""
+        found = self._labels.find(key, value, self.count)
+        return within(found, namespace, after) if found is not None else None
 
     def size(self, namespace: str = "") -> int:
         if not namespace and self.codec.gvr.namespaced:

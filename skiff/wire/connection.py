@@ -34,6 +34,7 @@ BODY_LIMIT = 3 * 1024 * 1024
 SLICE = 112 * 1024
 """What is written at a time of a large body: seven TLS records; with what encrypts it, it fits in the CPU's cache and
 below the size from which the C library asks the kernel for each allocation."""
+WAITING_BYTES = 64 * 1024
 LOCAL_SEND_BYTES = 256 * 1024
 """What the kernel may hold for a peer on this machine: more of it only leaves the cache before it is read."""
 READ_BYTES = 64 * 1024
@@ -162,6 +163,7 @@ class Connection(asyncio.BufferedProtocol):
         self._tls = ssl_object is not None
         if ssl_object is not None:
             self._peer_cert = ssl_object.getpeercert(binary_form=True)
+        self._transport.set_write_buffer_limits(high=WAITING_BYTES)
         if self._remote and peer[0] == self._transport.get_extra_info("sockname")[0]:
             connected = self._transport.get_extra_info("socket")
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BYTES)

@@ -8,7 +8,7 @@ otherwise from the store's history, as far as the hub's horizon reaches back. So
 import asyncio
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -156,7 +156,7 @@ def _continue_expired(start: tuple[str, str]) -> StatusError:
 
 
 def _page(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int) -> Listing:
-    found = selection.of(candidates(served, selection, after))
+    found = _selection(served, selection, after)
     if not limit:
         return Listing(list(found), revision)
     entries = list(islice(found, limit + 1))
@@ -168,6 +168,15 @@ def _page(served: Served, selection: Selection, limit: int, after: tuple[str, st
     if not selection.selective:
         remaining = _following(served, selection.namespace, last)
     return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
+
+
+def _selection(served: Served, selection: Selection, after: tuple[str, str] | None) -> Iterable[Entry]:
+    """What is selected, sorted by key."""
+    if selection.label is not None and selection.slot[0] in ("space", "all"):
+        indexed = served.cache.by_label(*selection.label, selection.namespace, after)
+        if indexed is not None:
+            return indexed
+    return selection.of(candidates(served, selection, after))
 
 
 def candidates(served: Served, selection: Selection, after: tuple[str, str] | None = None) -> Iterator[Entry]:
