@@ -25,6 +25,9 @@ from skiff.controllers.common.meta import spec, status
 RECOUNT_S = 60.0
 """For what is not cached, where nobody says when it goes."""
 RESYNC_S = 300.0
+RESOURCECLAIMS = GVR("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim")
+CACHED = (PODS, SERVICES, PERSISTENTVOLUMECLAIMS, RESOURCECLAIMS)
+"""Kinds of which more than the number counts."""
 _COUNTED = {"configmaps", "secrets", "replicationcontrollers", "resourcequotas"}
 _NOTHING = from_value(0)
 
@@ -77,7 +80,7 @@ class ResourceQuotaController:
         self._client = client
         self._metadata = MetadataClient(client.transport, user_agent=client.user_agent)
         self._quotas = informers.get(RESOURCEQUOTAS)
-        self._cached = {g.group_resource: informers.get(g) for g in (PODS, SERVICES, PERSISTENTVOLUMECLAIMS)}
+        self._cached = {g.group_resource: informers.get(g) for g in CACHED}
 
     def watches(self) -> list[Watch]:
         cached = (Watch(i.gvr, partial(self._changed, resource)) for resource, i in self._cached.items())

@@ -80,6 +80,35 @@ def test_quota_usage():
     }
 
 
+def request(name, mode="ExactCount", count=1):
+    return {"deviceClassName": name, "allocationMode": mode, **({"count": count} if mode == "ExactCount" else {})}
+
+
+@pytest.mark.parametrize(
+    "requests, devices",
+    [
+        pytest.param([{"exactly": request("gold", count=3)}, {"exactly": request("gold")}], "4", id="so many"),
+        pytest.param([{"exactly": request("gold", "All")}], "32", id="all, at most"),
+        pytest.param([{"exactly": request("tin", count=3)}], "0", id="of another class"),
+        pytest.param(
+            [{"firstAvailable": [request("gold", count=2), request("gold", count=5), request("tin")]}],
+            "5",
+            id="the most of alternatives",
+        ),
+    ],
+)
+def test_devices_of_claims(requests, devices):
+    """Source: pkg/quota/v1/evaluator/core/resource_claims.go."""
+    key = "gold.deviceclass.resource.k8s.io/devices"
+    claim = {"metadata": meta("c"), "spec": {"devices": {"requests": requests}}}
+    bounds = {"metadata": meta("q"), "spec": {"hard": {key: "9", "count/resourceclaims.resource.k8s.io": "9"}}}
+    used = resourcequota.used(bounds, [("resourceclaims.resource.k8s.io", claim)], NOON)
+    assert resourcequota.next_status(bounds, used, {})["used"] == {
+        key: devices,
+        "count/resourceclaims.resource.k8s.io": "1",
+    }
+
+
 SCOPES = [
     pytest.param(["BestEffort"], pod("p"), "1", id="best effort"),
     pytest.param(["NotBestEffort"], pod("p"), "0", id="not best effort"),
