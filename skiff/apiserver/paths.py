@@ -9,6 +9,7 @@ from skiff.apiserver.authn.openid import CONFIGURATION_PATH, JWKS_PATH
 from skiff.apiserver.call import parse_query
 from skiff.apiserver.discovery import Discovery
 from skiff.apiserver.routes import method_not_allowed
+from skiff.apiserver.slis import HealthRecord
 from skiff.client.metrics import CONTENT_TYPE
 from skiff.wire.messages import Request, Response
 
@@ -82,11 +83,13 @@ class Paths:
         self._server = server
         self.discovery = Discovery(server.registry)
         self.booted = True
+        self._record = HealthRecord()
         self._documents: Documents | None = None
         self._exact: dict[str, Answer] = {
             "/": self._index,
             "/version": self._version,
             "/metrics": self._metrics,
+            "/metrics/slis": self._slis,
             "/healthz": self._health,
             "/livez": self._health,
             "/readyz": self._health,
@@ -125,6 +128,9 @@ class Paths:
         flow = self._server.flow
         text = self._server.metrics.render(flow.render() if flow is not None else ())
         return Response(200, {"content-type": CONTENT_TYPE}, text)
+
+    async def _slis(self, request: Request) -> Response:
+        return Response(200, {"content-type": CONTENT_TYPE}, self._record.render())
 
     async def _index(self, request: Request) -> Response:
         names = [*self._exact, *self.discovery.paths(), "/openapi/v2", "/openapi/v3"]
@@ -165,6 +171,11 @@ class Paths:
         return Response(500 if failed else 200, dict(TEXT), ("\n".join(lines) + "\n").encode())
 
     async def _check(self, name: str, root: str) -> bool:
+        fine = await self._holds(name, root)
+        self._record.note(name, root, fine)
+        return fine
+
+    async def _holds(self, name: str, root: str) -> bool:
         if name.startswith("poststarthook/") or name == REGISTERED:
             return root != "readyz" or self.booted
         if name == "shutdown":

@@ -40,6 +40,25 @@ def test_not_ready_while_it_ends_or_without_its_store(api):
     assert broken.body.endswith("livez check failed\n")
 
 
+def test_health_is_kept_for_metrics(api):
+    async def scenario(call):
+        await call("GET", "/livez/ping")
+        await call("GET", "/readyz")
+        call.server.closing = True
+        await call("GET", "/readyz")
+        return (await call("GET", "/metrics/slis")).body
+
+    found = api(scenario)
+    for line in (
+        'kubernetes_healthcheck{name="ping",type="livez"} 1',
+        'kubernetes_healthcheck{name="shutdown",type="readyz"} 0',
+        'kubernetes_healthchecks_total{name="ping",status="success",type="readyz"} 2',
+        'kubernetes_healthchecks_total{name="shutdown",status="success",type="readyz"} 1',
+        'kubernetes_healthchecks_total{name="shutdown",status="error",type="readyz"} 1',
+    ):
+        assert line in found.splitlines()
+
+
 def test_version(api):
     answer = api(lambda call: call("GET", "/version"))
     assert (answer.body["major"], answer.body["minor"], answer.body["gitVersion"]) == ("1", "36", "v1.36.0")
