@@ -38,6 +38,7 @@ class Shown:
         self.spawn = hub.spawn
         self.attach = hub.attach
         self.recent = hub.recent
+        self.waker = hub.waker
 
     @property
     def revision(self) -> int:

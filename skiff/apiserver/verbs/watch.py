@@ -16,7 +16,7 @@ from skiff.apiserver import options
 from skiff.apiserver.cache import WatchCache
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Change, Entry
-from skiff.apiserver.fanout import Encode, Watcher
+from skiff.apiserver.fanout import Encode, Interest, Watcher
 from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
@@ -86,13 +86,9 @@ def _open(
 ) -> tuple[Watcher, Iterable[bytes]]:
     """The registered watcher and what it says first. One step of the loop, so that nothing is missed or doubled."""
     watchers = call.server.watchers
-    watcher = Watcher(
-        selection.slot,
-        matches=selection.matches,
-        encode=encode,
-        view=view,
-        on_close=lambda w: _closed(cache, w, watchers),
-    )
+    key = call.namespace, call.info.name, wanted.labels, wanted.fields, served.gvr, view
+    interest = Interest(key, matches=selection.matches, encode=encode, view=view)
+    watcher = Watcher(selection.slot, interest, cache.hub.waker, lambda w: _closed(cache, w, watchers))
     initial: Iterable[bytes] = ()
     if wanted.send_initial_events or (wanted.send_initial_events is None and not revision):
         entries = list(_selected(served, selection))
