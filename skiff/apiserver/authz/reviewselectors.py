@@ -4,6 +4,7 @@ Whoever asks may know operators that we do not: what cannot be understood is lef
 the answer says so. Source: upstream pkg/apis/authorization/validation and pkg/registry/authorization/util.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from skiff.api import fieldselectors, labels, selectors
@@ -76,7 +77,7 @@ def label_selector_problem(resource: Obj) -> str:
 
 def _field_term(requirement: dict[str, Any]) -> str:
     """`key=value`, "" for what field selectors cannot say."""
-    values = requirement.get("values") or ()
+    values: Sequence[str] = requirement.get("values") or ()
     operator = _OPERATORS.get(requirement.get("operator") or "")
     if operator is None or len(values) != 1:
         return ""
