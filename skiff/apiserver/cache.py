@@ -19,7 +19,7 @@ from skiff.api.types import Obj
 from skiff.apiserver.entries import Change, Codec, Entry
 from skiff.apiserver.fanout import Fanout
 from skiff.apiserver.labelindex import LabelIndexes, within
-from skiff.store import Event, Record, Store
+from skiff.store import Compacted, Event, Record, Store
 
 if TYPE_CHECKING:
     from skiff.apiserver.hub import Hub
@@ -32,6 +32,9 @@ RING_MAX = 65536
 RING_SECONDS = 75.0
 """A full ring grows while its oldest change is younger than this, so that a watch can resume after a short absence
 (upstream: eventFreshDuration)."""
+
+RECALLED = RING_MAX
+"""So many revisions back the store's history is searched for what a returning client has missed."""
 
 WARM = 32
 """So many of the last changes stay encoded: every watcher of then has its bytes, few come back for older ones."""
@@ -115,6 +118,31 @@ class WatchCache:
         """Stored records in the form that the codec reads: as they are, but for conversion webhooks."""
         return records
 
+    async def recall(self, since: int) -> None:
+        """Takes changes from before the cache was filled out of the store's history, so that a watch can go on from where
+        it broke when this server was not there. Raises Compacted."""
+        while since < self._floor:
+            floor = self._floor
+            if floor - since > RECALLED or since < self.hub.horizon:
+                raise Compacted(floor)
+            found = await self._history(await self.hub.store.events(self.codec.prefix, since, floor))
+            if self._floor == floor:  # otherwise others have been faster, or the oldest changes were dropped meanwhile
+                self._ring.extendleft(reversed(found))
+                self._ring_size = max(self._ring_size, len(self._ring))
+                self._floor = since
+
+    async def _history(self, events: Sequence[Event]) -> list[Change]:
+        now = env.epoch()
+        news = await self.translate([e.record for e in events if not e.deleted])
+        olds = await self.translate([e.previous for e in events if e.previous is not None])
+        after = {(r.key, r.revision): self.codec.entry(r.key, r.value, r.revision) for r in news}
+        before = {(r.key, r.revision): self.codec.entry(r.key, r.value, r.revision) for r in olds}
+        changes = []
+        for e in events:
+            old = before[e.previous.key, e.previous.revision] if e.previous is not None else None
+            changes.append(Change(e.record.revision, old, after.get((e.record.key, e.record.revision)), now))
+        return [c for c in changes if c.old is not None or c.new is not None]
+
     def reset(self) -> None:
         """Forget everything; the next reader loads again. Watchers end and resume or list anew."""
         if self.subscribers and self.loaded:
@@ -140,8 +168,8 @@ class WatchCache:
             self._early.append(event)
             return
         record = event.record
-        if record.revision <= self._floor:
-            return
+        if record.revision <= self.revision:
+            return  # it was there when the cache was filled
         namespace, name = self.codec.split(record.key)
         space = self._spaces.get(namespace)
         old = space.get(name) if space is not None else None

@@ -125,6 +125,10 @@ class Store(Protocol):
         Endless; the consumer closes the generator. Raises Compacted at once or later when the consumer is too slow."""
         ...
 
+    async def events(self, prefix: str, since: int, until: int) -> Sequence[Event]:
+        """Past changes of keys with the prefix, since < revision <= until, in revision order. Raises Compacted."""
+        ...
+
     def progress(self) -> int:
         """A revision such that every watcher has been handed all events up to it (for bookmarks)."""
         ...

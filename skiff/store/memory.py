@@ -28,7 +28,7 @@ class MemoryStore:
         self._log: list[Event] = []
         self._compacted = 1
         self._leases: dict[str, asyncio.TimerHandle] = {}
-        self._fanout = Fanout(1, self._events)
+        self._fanout = Fanout(1, self.events)
         self._closed = False
 
     @property
@@ -146,7 +146,7 @@ class MemoryStore:
                 del self._history[key]
         self._keys = [key for key in self._keys if key in self._history]
 
-    async def _events(self, prefix: str, since: int, until: int) -> Sequence[Event]:
+    async def events(self, prefix: str, since: int, until: int) -> Sequence[Event]:
         if since < self._compacted:
             raise Compacted(self._compacted)
         first = bisect_right(self._log, since, key=_revision)

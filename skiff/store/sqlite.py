@@ -53,7 +53,7 @@ class SqliteStore:
         self._reading = reading
         self._readers = readers
         self._compacted = rows.meta(db, "compacted")
-        self._fanout = Fanout(rows.last_revision(db), self._events)
+        self._fanout = Fanout(rows.last_revision(db), self.events)
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._closed = False
         self._next_expiry = 0.0
@@ -205,7 +205,7 @@ class SqliteStore:
 
         return await self._read(at)
 
-    async def _events(self, prefix: str, since: int, until: int) -> Sequence[Event]:
+    async def events(self, prefix: str, since: int, until: int) -> Sequence[Event]:
         return await self._read(rows.events, prefix, since, until)
 
     # -- expiry

@@ -6,7 +6,12 @@ import orjson
 import pytest
 
 from skiff.api.resources.builtin import RESOURCES
+from skiff.apiserver.admission import Chain
+from skiff.apiserver.authn import Authentication
+from skiff.apiserver.registry import Registry
+from skiff.apiserver.server import APIServer
 from skiff.testing.builders import configmap, pod
+from tests.apiserver.conftest import Api
 
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -55,12 +60,79 @@ def test_a_version_that_is_too_old(api):
             if i == 0:
                 await call("GET", CM)
             await asyncio.sleep(1)
+        call.server.registry.hub.horizon = 100
         return await call.watch(f"{CM}?watch=1&resourceVersion=2", 1)
 
     ((type, status),) = api(scenario)
     assert type == "ERROR"
     assert (status["code"], status["reason"]) == (410, "Expired")
     assert status["message"].startswith("too old resource version: 2 (")
+
+
+async def restarted(call):
+    """Another server over the same store; the first one ends."""
+    registry = Registry(call.server.registry.store, RESOURCES)
+    server = APIServer(
+        registry,
+        authentication=Authentication([]),
+        authorization=call.server.authorization,
+        admission=Chain([]),
+    )
+    await call.server.close()
+    await server.start()
+    return Api(server)
+
+
+def test_a_watch_goes_on_after_the_server_has_restarted(api):
+    """What happened before the restart, and what only the new server has seen, each once and in order."""
+
+    async def scenario(call):
+        first = (await call("POST", CM, configmap("a"))).body["metadata"]["resourceVersion"]
+        await call("POST", CM, configmap("b"))
+        await call("DELETE", f"{CM}/a")
+        await call("POST", f"{CM.replace('default', 'other')}", configmap("c", "other"))
+        call = await restarted(call)
+        try:
+            later = await call.watch(f"{CM}?watch=1&resourceVersion={first}", 2)
+            await call("PATCH", f"{CM}/b", {"data": {"x": "1"}}, type=MERGE)
+            wide = await call.watch(f"/api/v1/configmaps?watch=1&resourceVersion={first}", 4)
+            return later, wide
+        finally:
+            await call.server.close()
+
+    later, wide = api(scenario)
+    assert brief(later) == [("ADDED", "b"), ("DELETED", "a")]
+    assert later[1][1]["metadata"]["resourceVersion"] == "4"
+    assert brief(wide) == [("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c"), ("MODIFIED", "b")]
+
+
+def test_a_selection_goes_on_after_the_server_has_restarted(api):
+    async def scenario(call):
+        first = (await call("POST", PODS, pod("a", labels={"x": "1"}))).body["metadata"]["resourceVersion"]
+        await label(call, "a", x="2")
+        await call("POST", PODS, pod("b", labels={"x": "1"}))
+        call = await restarted(call)
+        try:
+            return await call.watch(f"{PODS}?watch=1&labelSelector=x%3D1&resourceVersion={first}", 2)
+        finally:
+            await call.server.close()
+
+    assert brief(api(scenario)) == [("DELETED", "a"), ("ADDED", "b")]
+
+
+def test_after_a_restart_what_is_compacted_is_too_old(api):
+    async def scenario(call):
+        for name in "abc":
+            await call("POST", CM, configmap(name))
+        await call.server.registry.store.compact(4)
+        call = await restarted(call)
+        try:
+            return await call.watch(f"{CM}?watch=1&resourceVersion=2", 1)
+        finally:
+            await call.server.close()
+
+    ((type, status),) = api(scenario)
+    assert (type, status["code"]) == ("ERROR", 410)
 
 
 def test_an_object_enters_and_leaves_a_selection(api):

@@ -390,3 +390,20 @@ def test_a_cancelled_write_happened_wholly_or_not_at_all(run):
         assert names["/a/"] == names["/b/"] >= done
 
     run(test)
+
+
+def test_past_changes_of_a_prefix(run):
+    async def test(store):
+        await store.txn([put("/a/x", b"1")])
+        await store.txn([put("/b/y")])
+        await store.txn([put("/a/x", b"2")])
+        await store.txn([Delete("/a/x")])
+        await store.txn([put("/a/z")])
+        found = await store.events("/a/", 2, 5)
+        assert [(e.deleted, e.record.revision, e.previous.value) for e in found] == [(False, 4, b"1"), (True, 5, b"2")]
+        assert await store.events("/a/", 6, 6) == []
+        await store.compact(4)
+        with pytest.raises(Compacted):
+            await store.events("/a/", 2, 6)
+
+    run(test)

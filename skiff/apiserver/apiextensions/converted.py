@@ -45,6 +45,10 @@ class Shown:
         pending = self._cache.pending
         return pending[0].record.revision - 1 if pending else self._hub.revision
 
+    @property
+    def horizon(self) -> int:
+        return self._hub.horizon
+
     async def caught_up(self) -> None:
         await self._hub.caught_up()
         await self._cache.process()

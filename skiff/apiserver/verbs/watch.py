@@ -5,6 +5,7 @@ sendInitialEvents: the objects, then a bookmark that says so. Source: API concep
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import orjson
@@ -21,6 +22,7 @@ from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
 from skiff.apiserver.verbs.list import candidates
+from skiff.store import Compacted
 from skiff.wire.messages import Response
 
 DEFAULT_TIMEOUT_S = 1800.0
@@ -47,6 +49,9 @@ async def handle(call: Call) -> Response:
         await cache.ready()
         if wanted.send_initial_events:
             await cache.hub.reach(revision)
+        elif 0 < revision < cache.oldest:
+            with contextlib.suppress(Compacted):  # then it is too old, which `_open` tells
+                await cache.recall(revision)
     encode, view = _encoder(call, how)
     try:
         watcher, initial = _open(call, served, cache, selection, wanted, revision, encode, view, how)
