@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAGE = 2000
+PAGE = 500
+SINGLE = 16
+"""So many objects are read one by one before the cache is filled."""
 RING_MIN = 256
 RING_MAX = 65536
 RING_SECONDS = 75.0
@@ -51,6 +53,7 @@ class WatchCache:
         self.loaded = False
         self.retired = False  # it gets no events any more and serves only the requests that hold it
         self._loading: asyncio.Task[None] | None = None
+        self._single = 0
         self._labels = LabelIndexes(self.entries)
         self._clear()
         self.fanout = Fanout(self.indexed)
@@ -89,6 +92,22 @@ class WatchCache:
             await self.ready()
         await self.hub.caught_up()
 
+    async def current(self, namespace: str, name: str) -> Entry | None:
+        """The object as of now. Until the cache is filled it comes from the store, and who asks for one object does not
+        wait for all the others; who asks for many has them filled in."""
+        if self.loaded:
+            await self.fresh()
+            return self.get(namespace, name)
+        await self.hub.caught_up()
+        self._single += 1
+        if self._single == SINGLE:
+            self.hub.spawn(self.ready(), f"load {self.codec.prefix}")
+        record = await self.hub.store.get(self.codec.key(namespace, name))
+        if record is None:
+            return None
+        (record,) = await self.translate([record])
+        return self.codec.entry(record.key, record.value, record.revision)
+
     async def _load(self) -> None:
         try:
             await self._fill(self.hub.store)
@@ -105,6 +124,7 @@ class WatchCache:
                 self._insert(self.codec.entry(record.key, record.value, record.revision))
             if not page.remaining:
                 break
+            await asyncio.sleep(0)  # others get their turn, whether or not the store has waited
             page = await store.range(self.codec.prefix, start_after=page.records[-1].key, limit=PAGE, revision=revision)
         self.revision = self.changed = self._floor = revision
         self.loaded = True

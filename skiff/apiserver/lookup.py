@@ -22,6 +22,10 @@ class Lookup(Protocol):
         """All objects, or those of one namespace (indexed)."""
         ...
 
+    async def ready(self, gvr: GVR) -> None:
+        """Returns when all objects of the resource are known here, and its subscribers have been told."""
+        ...
+
     async def fresh(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
         """A consistent read: sees every write that was acknowledged before the call."""
         ...
@@ -61,6 +65,9 @@ class DictLookup:
 
     def list(self, gvr: GVR, namespace: str = "") -> Iterator[Obj]:
         return (o for (ns, _), o in self._objects.get(gvr, {}).items() if not namespace or ns == namespace)
+
+    async def ready(self, gvr: GVR) -> None:
+        return
 
     async def fresh(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
         return self.get(gvr, namespace, name)

@@ -136,8 +136,7 @@ class Registry:
 
     async def current(self, served: Served, namespace: str, name: str) -> Entry | None:
         """The object as of now (consistent)."""
-        await served.cache.fresh()
-        return served.cache.get(namespace, name)
+        return await served.cache.current(namespace, name)
 
     async def insert(self, served: Served, obj: Obj) -> tuple[bytes, int]:
         """Stores a new object; its served JSON and revision. Raises 409 AlreadyExists."""
@@ -260,6 +259,11 @@ class CacheLookup:
     def list(self, gvr: GVR, namespace: str = "") -> list[Obj]:
         cache = self._cache(gvr)
         return [e.obj for e in cache.entries(namespace)] if cache is not None else []
+
+    async def ready(self, gvr: GVR) -> None:
+        served = self._registry.served(gvr)
+        if served is not None:
+            await served.cache.ready()
 
     async def fresh(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
         served = self._registry.served(gvr)

@@ -557,3 +557,13 @@ def test_the_refusal_names_what_is_missing():
         "attempting to grant RBAC permissions not currently held:\n"
         '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}'
     )
+
+
+def test_a_node_waits_for_the_pods_to_be_known(api):
+    async def scenario(call):
+        await call.store("pods", pod("p", node="n1", volumes=[{"name": "v", "secret": {"secretName": "s"}}]))
+        authorizer = NodeAuthorizer(Graph(call.server.registry.lookup), node_rules())
+        wanted = {"namespace": "default", "version": "v1", "resource": "secrets"}
+        return [(await authorizer.authorize(Attributes(N1, "get", name=name, **wanted))).allowed for name in ("s", "t")]
+
+    assert api(scenario) == [True, False]

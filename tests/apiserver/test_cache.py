@@ -7,6 +7,7 @@ from contextlib import aclosing
 import orjson
 import pytest
 
+from skiff.apiserver.cache import SINGLE
 from skiff.apiserver.entries import Entry, Recent
 from skiff.testing.builders import configmap, pod
 from skiff.testing.builders import namespace as namespace_object
@@ -134,11 +135,33 @@ def test_a_cache_that_loads_while_others_write(api):
     assert all(0 <= c <= 20 for c in counts)
 
 
+def test_single_objects_do_not_wait_for_all(api):
+    """As long as nobody lists them, objects are read and changed one by one; who reads many has the cache filled."""
+
+    async def scenario(call):
+        await call("POST", CM, configmap("a", x="1"))
+        cache = call.server.registry.find("", "v1", "configmaps").cache
+        found = [(await call("GET", f"{CM}/a")).body["data"]]
+        await call("PATCH", f"{CM}/a", {"data": {"x": "2"}}, type=MERGE)
+        found.append((await call("GET", f"{CM}/a")).body["data"])
+        missing = (await call("GET", f"{CM}/b")).status
+        loaded = [cache.loaded]
+        for _ in range(SINGLE):
+            await call("GET", f"{CM}/a")
+        await asyncio.sleep(1)
+        loaded.append(cache.loaded)
+        found.append((await call("GET", f"{CM}/a")).body["data"])
+        return found, missing, loaded
+
+    assert api(scenario) == ([{"x": "1"}, {"x": "2"}, {"x": "2"}], 404, [False, True])
+
+
 def test_lookups_share_nothing_with_requests(api):
     async def scenario(call):
         await call("POST", CM, configmap("a", x="1"))
         lookup = call.server.registry.lookup
         gvr = next(p["configmaps"] for p in call.server.registry.table.values() if "configmaps" in p).gvr
+        await lookup.ready(gvr)
         seen = await lookup.fresh(gvr, "default", "a")
         await call("PATCH", f"{CM}/a", {"data": {"x": "2"}}, type=MERGE)
         return seen, await lookup.fresh(gvr, "default", "a"), lookup.get(gvr, "default", "a"), list(lookup.list(gvr))

@@ -58,6 +58,7 @@ def test_an_object_sent_and_read(api: Any) -> None:
         sent = protobuf.encode(config_map("a", k="v"))
         made = await call.send("POST", MAPS, sent, type=PROTOBUF, accept=PROTOBUF)
         assert made.status == 201
+        await call("GET", MAPS)
         plain = (await call("GET", MAPS + "/a")).body
         assert decoded(made) == plain
         got = await call.send("GET", MAPS + "/a", accept=PROTOBUF + ",application/json")

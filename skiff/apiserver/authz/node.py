@@ -36,16 +36,32 @@ def node_name(user: UserInfo) -> str | None:
 
 
 class Graph:
-    """Which nodes each object is needed on, through the pods bound there. Counts references, so removal is exact."""
+    """Which nodes each object is needed on, through the pods bound there. Counts references, so removal is exact. Filled
+    when the first node asks (`ready`): a server starts without having read all pods."""
 
     def __init__(self, lookup: Lookup):
+        self._lookup = lookup
+        self._is_filling = False
+        self.is_ready = False
         self._nodes: dict[Vertex, dict[str, int]] = {}
         self._claims: dict[Vertex, Vertex] = {}
         self._volumes_of: dict[Vertex, set[Vertex]] = {}  # secret → the volumes that need it
-        lookup.subscribe(PODS, self._pod_changed)
-        lookup.subscribe(PERSISTENTVOLUMES, self._volume_changed)
-        lookup.subscribe(VOLUMEATTACHMENTS, self._attachment_changed)
-        lookup.subscribe(RESOURCESLICES, self._slice_changed)
+
+    async def ready(self) -> None:
+        """Before the first question."""
+        sources = {
+            PODS: self._pod_changed,
+            PERSISTENTVOLUMES: self._volume_changed,
+            VOLUMEATTACHMENTS: self._attachment_changed,
+            RESOURCESLICES: self._slice_changed,
+        }
+        if not self._is_filling:
+            self._is_filling = True
+            for gvr, changed in sources.items():
+                self._lookup.subscribe(gvr, changed)
+        for gvr in sources:
+            await self._lookup.ready(gvr)
+        self.is_ready = True
 
     def needs(self, node: str, vertex: Vertex) -> bool:
         """Whether something on the node refers to the object, a volume through its claim included."""
@@ -184,6 +200,8 @@ class NodeAuthorizer:
             return _no(f'unknown node for user "{attrs.user.name}"')
         special = _BY_RESOURCE.get((attrs.group, attrs.resource))
         if special is not None:
+            if not self._graph.is_ready:
+                await self._graph.ready()
             return special(self, node, attrs)
         return _ALLOW if any(rule.allows(attrs) for rule in self._rules) else _SILENT
 
