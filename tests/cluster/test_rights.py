@@ -63,7 +63,9 @@ async def test_no_controller_is_refused(cluster):
     ]  # fmt: skip
     for number in range(4):
         await client.create(gvrs.PERSISTENTVOLUMES, made("PersistentVolume", "v1", f"v{number}", volume))
-    await client.create(VACS, made("VolumeAttributesClass", "storage.k8s.io/v1", "gold", driverName="d.example"))
+    await client.create(
+        VACS, made("VolumeAttributesClass", "storage.k8s.io/v1", "gold", driverName="d.example", parameters={"a": "b"})
+    )
     await client.create(
         gvrs.SERVICECIDRS, made("ServiceCIDR", "networking.k8s.io/v1", "more", {"cidrs": ["10.111.0.0/24"]})
     )
