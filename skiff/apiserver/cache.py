@@ -9,13 +9,13 @@ last (`expect`), so that neither the cache nor the next writer has to decode it.
 import asyncio
 import logging
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from skiff import env
 from skiff.api.types import Obj
+from skiff.apiserver import ring
 from skiff.apiserver.entries import Change, Codec, Entry
 from skiff.apiserver.fanout import Fanout
 from skiff.apiserver.labelindex import LabelIndexes, within
@@ -29,17 +29,8 @@ log = logging.getLogger(__name__)
 PAGE = 500
 SINGLE = 16
 """So many objects are read one by one before the cache is filled."""
-RING_MIN = 256
-RING_MAX = 65536
-RING_SECONDS = 75.0
-"""A full ring grows while its oldest change is younger than this, so that a watch can resume after a short absence
-(upstream: eventFreshDuration)."""
-
-RECALLED = RING_MAX
+RECALLED = 65536
 """So many revisions back the store's history is searched for what a returning client has missed."""
-
-WARM = 32
-"""So many of the last changes stay encoded: every watcher of then has its bytes, few come back for older ones."""
 
 
 class WatchCache:
@@ -54,6 +45,7 @@ class WatchCache:
         self.retired = False  # it gets no events any more and serves only the requests that hold it
         self._loading: asyncio.Task[None] | None = None
         self._single = 0
+        self._tidying = False
         self._labels = LabelIndexes(self.entries)
         self._clear()
         self.fanout = Fanout(self.indexed)
@@ -71,9 +63,7 @@ class WatchCache:
         self._name_order: dict[str, list[str]] = {}
         self._index: dict[int, dict[str, dict[tuple[str, str], Entry]]] = {i: {} for i in self.indexed}
         self._labels.clear()
-        self._ring: deque[Change] = deque()
-        self._ring_size = RING_MIN
-        self._floor = 0
+        self._ring = ring.Ring()
 
     # --- loading
 
@@ -126,7 +116,7 @@ class WatchCache:
                 break
             await asyncio.sleep(0)  # others get their turn, whether or not the store has waited
             page = await store.range(self.codec.prefix, start_after=page.records[-1].key, limit=PAGE, revision=revision)
-        self.revision = self.changed = self._floor = revision
+        self.revision = self.changed = self._ring.floor = revision
         self.loaded = True
         early, self._early = self._early, []
         for event in early:
@@ -141,15 +131,14 @@ class WatchCache:
     async def recall(self, since: int) -> None:
         """Takes changes from before the cache was filled out of the store's history, so that a watch can go on from where
         it broke when this server was not there. Raises Compacted."""
-        while since < self._floor:
-            floor = self._floor
+        kept = self._ring
+        while since < kept.floor:
+            floor = kept.floor
             if floor - since > RECALLED or since < self.hub.horizon:
                 raise Compacted(floor)
             found = await self._history(await self.hub.store.events(self.codec.prefix, since, floor))
-            if self._floor == floor:  # otherwise others have been faster, or the oldest changes were dropped meanwhile
-                self._ring.extendleft(reversed(found))
-                self._ring_size = max(self._ring_size, len(self._ring))
-                self._floor = since
+            if kept.floor == floor:  # otherwise others have been faster, or the oldest changes were dropped meanwhile
+                kept.restore(found, since)
 
     async def _history(self, events: Sequence[Event]) -> list[Change]:
         now = env.epoch()
@@ -208,6 +197,7 @@ class WatchCache:
         if self.subscribers:
             self._tell(old, new)
         if old is not None:
+            old.raw = None
             self.hub.recent.discard(old)
 
     def _tell(self, old: Entry | None, new: Entry | None) -> None:
@@ -239,21 +229,16 @@ class WatchCache:
         return entry
 
     def _remember(self, change: Change) -> None:
-        ring = self._ring
-        ring.append(change)
-        if len(ring) > WARM:
-            ring[-WARM - 1].wires.clear()
-        if len(ring) > self._ring_size:
-            if self._ring_size < RING_MAX and change.at - ring[0].at < RING_SECONDS:
-                self._ring_size *= 2
-            else:
-                self._floor_ring(ring.popleft())
-                while len(ring) > RING_MIN and change.at - ring[0].at > RING_SECONDS:
-                    self._floor_ring(ring.popleft())
-                    self._ring_size = max(RING_MIN, self._ring_size - 1)
+        self._ring.add(change)
+        if len(self._ring) > ring.SOME and not self._tidying:
+            self._tidying = True
+            asyncio.get_running_loop().call_later(ring.FRESH_S, self._tidy)
 
-    def _floor_ring(self, dropped: Change) -> None:
-        self._floor = dropped.revision
+    def _tidy(self) -> None:
+        """A cache that has become quiet lets go of its past, too."""
+        self._tidying = self._ring.trim(env.epoch())
+        if self._tidying:
+            asyncio.get_running_loop().call_later(ring.FRESH_S, self._tidy)
 
     def _insert(self, entry: Entry) -> None:
         space = self._spaces.get(entry.namespace)
@@ -358,17 +343,11 @@ class WatchCache:
     @property
     def oldest(self) -> int:
         """The lowest revision from which a watch can resume."""
-        return self._floor
+        return self._ring.floor
 
     def since(self, revision: int) -> list[Change]:
         """Changes after a revision that is at least `oldest`."""
-        found: list[Change] = []
-        for change in reversed(self._ring):
-            if change.revision <= revision:
-                break
-            found.append(change)
-        found.reverse()
-        return found
+        return self._ring.since(revision)
 
 
 def _with_slash(namespace: str) -> str:

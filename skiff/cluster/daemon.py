@@ -11,7 +11,6 @@ import ctypes
 import gc
 import importlib
 import logging
-import mmap
 import signal
 import sys
 from collections.abc import Sequence
@@ -88,20 +87,25 @@ async def _run(components: list[tuple[str, argparse.Namespace]]) -> None:
                 task.cancel()
 
 
+class _Malloc(ctypes.Structure):
+    """glibc's mallinfo2. free: bytes that nobody uses, given back to the system or not."""
+
+    _fields_ = [*((f"_{i}", ctypes.c_size_t) for i in range(8)), ("free", ctypes.c_size_t), ("_top", ctypes.c_size_t)]
+
+
 async def _give_back() -> None:
     """Returns freed memory to the system after bursts. The C library keeps it otherwise, as live objects lie in between.
-    Where there is no such call (musl), the memory stays."""
+    Where there are no such calls (musl), the memory stays."""
+    library = ctypes.CDLL(None)
     try:
-        trim = ctypes.CDLL(None).malloc_trim
+        trim, info = library.malloc_trim, library.mallinfo2
     except AttributeError:
         return
-    base = _resident()
+    info.restype = _Malloc
+    known = info().free
     while True:
         await asyncio.sleep(TRIM_SECONDS)
-        if _resident() > base + TRIM_BYTES:
+        known = min(known, info().free)  # what was given back counts as free until it is used again
+        if info().free > known + TRIM_BYTES:
             trim(0)
-            base = _resident()
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+            known = info().free

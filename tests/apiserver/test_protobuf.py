@@ -160,7 +160,7 @@ def test_a_watch_of_forgotten_history_is_one_error_frame(api: Any) -> None:
         await create(call, "a")
         cache = call.server.registry.find("", "v1", "configmaps").cache
         await cache.fresh()
-        cache._floor = cache.hub.horizon = cache.revision + 100
+        cache._ring.floor = cache.hub.horizon = cache.revision + 100
         watch = await call.send("GET", MAPS + "?watch=1&resourceVersion=1", accept=PROTOBUF)
         kind, status = event((await frames(watch, 1))[0])
         assert (kind, status["code"]) == ("ERROR", 410)
