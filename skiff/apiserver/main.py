@@ -45,6 +45,9 @@ __all__ = ["add_flags", "build", "run"]
 
 log = logging.getLogger(__name__)
 
+QUIET_S = 0.2
+"""At the end an idle client has so long to send what it is about to send."""
+
 
 async def run(args: argparse.Namespace) -> None:
     """Serves until cancelled. Raises OSError, ValueError when it cannot start."""
@@ -126,7 +129,8 @@ async def _prepare(server: APIServer, bootstrap: Bootstrap, args: argparse.Names
 
 
 async def _close(server: APIServer, listening: list[Server], grace_seconds: float) -> None:
-    await asyncio.gather(*[s.close(grace_seconds) for s in listening], return_exceptions=True)
+    closing = [s.close(grace_seconds, quiet_seconds=QUIET_S) for s in listening]
+    await asyncio.gather(*closing, return_exceptions=True)
     await server.close()
 
 

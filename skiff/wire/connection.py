@@ -564,11 +564,15 @@ class Connection(asyncio.BufferedProtocol):
 
     # the server's side
 
-    def drain(self) -> None:
-        """The server shuts down: idle connections close, streams end, answers in flight are the last."""
+    def end_stream(self) -> None:
         if self._streaming:
             self._ending = True
             self.task.cancel()
+
+    def drain(self) -> None:
+        """The server shuts down: idle connections close, streams end, answers in flight are the last."""
+        if self._streaming:
+            self.end_stream()
         elif not self._busy and not self._queue and not self._in_head and not self._in_body and not self._lost:
             self._transport.close()
 

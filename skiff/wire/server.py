@@ -36,12 +36,17 @@ class Server:
     def connections(self) -> int:
         return len(self._core.connections)
 
-    async def close(self, grace_seconds: float = 10) -> None:
-        """Stops listening, ends streams and idle connections at once, lets requests in flight end within the grace,
-        then cancels what is left. Returns when every connection's task has ended."""
+    async def close(self, grace_seconds: float = 10, *, quiet_seconds: float = 0) -> None:
+        """Stops listening, ends streams at once, lets requests in flight end within the grace, then cancels what is
+        left. Returns when every connection's task has ended. quiet_seconds: idle connections are kept that long, so that
+        a request that is under way to one is answered, and told that it was the last, instead of lost."""
         self._core.draining = True
         self._listener.close()
         deadline = self._core.loop.time() + grace_seconds
+        for connection in list(self._core.connections):
+            connection.end_stream()
+        if quiet_seconds and self._core.connections:
+            await self._wait_until(self._core.loop.time() + quiet_seconds)
         for connection in list(self._core.connections):
             connection.drain()
         try:

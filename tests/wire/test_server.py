@@ -530,3 +530,22 @@ def test_pieces_are_one_body(pieces, whole):
     assert int(headers["content-length"]) == pieces.size
     assert whole in (None, first)
     assert max(len(s) for s in pieces.slices(1000)) <= 2000
+
+
+def test_who_is_about_to_ask_when_the_server_ends_still_gets_an_answer():
+    """An idle connection is kept for a moment; its next answer says that it was the last."""
+
+    async def main() -> None:
+        async with serving(echo) as server, connected(server) as peer:
+            await peer.send(GET)
+            await peer.response()
+            closing = asyncio.ensure_future(server.close(5, quiet_seconds=5))
+            await asyncio.sleep(0)
+            await peer.send(GET)
+            status, headers, _ = await peer.response()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await peer.rest() == b""
+            async with asyncio.timeout(1):  # nobody is left to wait for
+                await closing
+
+    asyncio.run(main())
