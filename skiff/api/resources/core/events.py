@@ -30,7 +30,9 @@ def to_core(obj: Obj) -> Obj:
 
 def to_events(obj: Obj) -> Obj:
     """A core/v1 Event as events.k8s.io/v1."""
-    return {_TO_EVENTS.get(k, k): v for k, v in obj.items()} | {"apiVersion": "events.k8s.io/v1"}
+    found = {_TO_EVENTS.get(k, k): v for k, v in obj.items()} | {"apiVersion": "events.k8s.io/v1"}
+    default_event(found)
+    return found
 
 
 def default_core_event(obj: Obj) -> None:
