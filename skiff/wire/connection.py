@@ -164,8 +164,9 @@ class Connection(asyncio.BufferedProtocol):
         if ssl_object is not None:
             self._peer_cert = ssl_object.getpeercert(binary_form=True)
         self._transport.set_write_buffer_limits(high=WAITING_BYTES)
-        if self._remote and peer[0] == self._transport.get_extra_info("sockname")[0]:
-            connected = self._transport.get_extra_info("socket")
+        own = transport.get_extra_info("sockname")
+        if self._remote and own and own[0] == self._remote:
+            connected = transport.get_extra_info("socket")
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BYTES)
         self._core.connections.add(self)
         self.task = self._core.loop.create_task(

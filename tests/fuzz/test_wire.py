@@ -57,6 +57,9 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None:
         return None
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        return None
+
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
 
