@@ -88,9 +88,10 @@ class Node:
         return any(p["metadata"]["name"] == name for p in (await self.client.list(PODS, "default")).items)
 
     async def events(self) -> list[tuple[str, str]]:
-        """(reason, message), oldest first."""
+        """(reason, message) of what happened to pods, oldest first. (The node's own come whenever they come.)"""
         await asyncio.sleep(0.01)
-        found = (await self.client.list(EVENTS, "default")).items
+        listed = (await self.client.list(EVENTS, "default")).items
+        found = [e for e in listed if e["involvedObject"]["kind"] == "Pod"]
         found.sort(key=lambda e: int(e["metadata"]["resourceVersion"]))
         return [(e["reason"], e["message"]) for e in found]
 
