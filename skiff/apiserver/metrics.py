@@ -3,12 +3,12 @@
 Labels come from what is served, never from what a client writes: everything else is counted as OTHER.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skiff.client import metrics as process
+from skiff.client.metrics import Histogram
 
 if TYPE_CHECKING:
     from skiff.apiserver.registry import Registry
@@ -29,23 +29,11 @@ NAMES = ("verb", "group", "version", "resource", "subresource", "scope")
 OTHER: Labels = ("", "", "", "", "", "")
 
 
-@dataclass(slots=True)
-class Histogram:
-    """Seconds in all, and how many by bucket (the last one is +Inf)."""
+SIZES = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
 
-    def observe(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
-
-    def lines(self, name: str, labels: str) -> list[str]:
-        found, count = [], 0
-        for bound, n in zip((*(f"{b:g}" for b in BUCKETS), "+Inf"), self.buckets, strict=True):
-            count += n
-            found.append(f'{name}_bucket{{{labels},le="{bound}"}} {count}')
-        return [*found, f"{name}_sum{{{labels}}} {self.seconds:.6f}", f"{name}_count{{{labels}}} {count}"]
+def times() -> Histogram:
+    return Histogram(BUCKETS)
 
 
 @dataclass(slots=True)
@@ -53,12 +41,15 @@ class Series:
     """One combination of labels: requests by code, and their times."""
 
     codes: dict[int, int] = field(default_factory=dict)
-    times: Histogram = field(default_factory=Histogram)
+    times: Histogram = field(default_factory=times)
+    sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))
 
-    def observe(self, code: int, seconds: float) -> None:
+    def observe(self, code: int, seconds: float, size: int) -> None:
         """One request has been answered (a watch: has begun)."""
         self.codes[code] = self.codes.get(code, 0) + 1
         self.times.observe(seconds)
+        if size:
+            self.sizes.observe(size)
 
 
 class Metrics:
@@ -101,9 +92,14 @@ class Metrics:
         lines = ["# TYPE apiserver_request_total counter"]
         for labels, s in series:
             lines += [f'apiserver_request_total{{{labels},code="{c}"}} {n}' for c, n in sorted(s.codes.items())]
-        lines.append("# TYPE apiserver_request_duration_seconds histogram")
-        for labels, s in series:
-            lines += s.times.lines("apiserver_request_duration_seconds", labels)
+        for kind in ("duration", "sli_duration"):  # the second leaves out what webhooks take
+            lines.append(f"# TYPE apiserver_request_{kind}_seconds histogram")
+            for labels, s in series:
+                lines += s.times.lines(f"apiserver_request_{kind}_seconds", labels)
+        lines.append("# TYPE apiserver_response_sizes histogram")
+        for found, s in sorted(self._series.items()):
+            if found[0] in ("get", "list"):
+                lines += s.sizes.lines("apiserver_response_sizes", f'{_labels(found)},component="apiserver"')
         name = "apiserver_current_inflight_requests"
         lines.append(f"# TYPE {name} gauge")
         lines.append(f'{name}{{request_kind="mutating"}} {self.writing}')
@@ -128,6 +124,10 @@ class Metrics:
         lines = [f"# TYPE {name} histogram"]
         for (operation, group, resource), times in sorted(self._registry.store_times.items()):
             lines += times.lines(name, f'operation="{operation}",group="{group}",resource="{resource}"')
+        lines.append("# TYPE etcd_requests_total counter")
+        for (operation, group, resource), times in sorted(self._registry.store_times.items()):
+            labels = f'operation="{operation}",group="{group}",resource="{resource}"'
+            lines.append(f"etcd_requests_total{{{labels}}} {sum(times.buckets)}")
         return lines
 
 

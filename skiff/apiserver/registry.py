@@ -19,7 +19,7 @@ from skiff.apiserver.cache import WatchCache
 from skiff.apiserver.entries import Codec, Entry
 from skiff.apiserver.hub import Hub, spawner
 from skiff.apiserver.lookup import OnChange
-from skiff.apiserver.metrics import Histogram
+from skiff.apiserver.metrics import Histogram, times
 from skiff.apiserver.requestinfo import RequestInfo
 from skiff.apiserver.served import Decoder, Served
 from skiff.store import Delete, Mismatch, Put, Store, Unavailable
@@ -209,8 +209,8 @@ class Registry:
             raise unavailable(e) from e
         finally:
             key = (operation, gvr.group, gvr.plural)
-            times = self.store_times.get(key) or self.store_times.setdefault(key, Histogram())
-            times.observe(time() - started)
+            spent = self.store_times.get(key) or self.store_times.setdefault(key, times())
+            spent.observe(time() - started)
 
     def newer(self, served: Served, mismatch: Mismatch) -> Entry | None:
         """What a failed write found in its place. Raises 409 where only a webhook could show it."""

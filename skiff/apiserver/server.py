@@ -141,7 +141,7 @@ class APIServer:
                 metrics.writing -= 1
                 env.cause.set(caused_by)  # a cause ends with its request, whoever shares our context
         response.headers[AUDIT_ID] = request.headers.get("audit-id") or env.uid()
-        self.plans.series(plan).observe(response.status, time() - started)
+        self.plans.series(plan).observe(response.status, time() - started, len(response.body))
         return response
 
     async def _guarded(self, request: Request, plan: Plan, info: RequestInfo, params: Params) -> Response:

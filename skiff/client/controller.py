@@ -91,9 +91,19 @@ async def run_controllers(
     quiet); one that is there already is used."""
     async with asyncio.TaskGroup() as group:
         for controller in controllers:
-            queue = WorkQueue() if queues is None else queues.setdefault(controller.name, WorkQueue())
+            queue = _queue(controller.name, queues)
             watched = [_connect(informers, watch, queue) for watch in controller.watches()]
             group.create_task(_run_controller(controller, queue, watched), name=f"controller {controller.name}")
+
+
+def _queue(name: str, queues: dict[str, WorkQueue] | None) -> WorkQueue:
+    """Measured under upstream's name, which lacks the word controller."""
+    found = queues.get(name) if queues is not None else None
+    if found is None:
+        found = WorkQueue(name=name.removesuffix("-controller"))
+        if queues is not None:
+            queues[name] = found
+    return found
 
 
 def _connect(informers: Informers, watch: Watch, queue: WorkQueue) -> Informer:

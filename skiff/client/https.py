@@ -66,12 +66,14 @@ class HTTPSTransport:
 
     async def send(self, request: Request) -> Response:
         """See Transport. With scratch["stream"] the answer's body is a stream, to be read to its end or closed."""
+        time = asyncio.get_running_loop().time
+        started = time()
         try:
             response = await self._send(request)
         except ConnectionError:
-            metrics.count_request("<error>", request.method, self._host_header)
+            metrics.count_request("<error>", request.method, self._host_header, time() - started)
             raise
-        metrics.count_request(str(response.status), request.method, self._host_header)
+        metrics.count_request(str(response.status), request.method, self._host_header, time() - started)
         return response
 
     async def _send(self, request: Request) -> Response:

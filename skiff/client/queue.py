@@ -13,6 +13,7 @@ import heapq
 from collections import deque
 
 from skiff import env
+from skiff.client import metrics
 
 BASE_DELAY_S = 0.005
 MAX_DELAY_S = 1000.0
@@ -97,10 +98,15 @@ class KeyQueue:
 
 
 class WorkQueue:
-    """A KeyQueue on the running event loop. Used from one loop only; nothing to start, `close` stops its timer."""
+    """A KeyQueue on the running event loop. Used from one loop only; nothing to start, `close` stops its timer.
+    name: under which it is measured; "": it is not."""
 
-    def __init__(self, *, base_delay_s: float = BASE_DELAY_S, max_delay_s: float = MAX_DELAY_S) -> None:
+    def __init__(self, *, base_delay_s: float = BASE_DELAY_S, max_delay_s: float = MAX_DELAY_S, name: str = "") -> None:
         self._keys = KeyQueue()
+        self._since: dict[str, float] = {}
+        self._metrics = metrics.QueueMetrics(self.__len__)
+        if name:
+            metrics.queues[name] = self._metrics
         self._base = base_delay_s
         self._max = max_delay_s
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -115,6 +121,9 @@ class WorkQueue:
         return self._keys.idle
 
     def add(self, key: str) -> None:
+        if key not in self._since:
+            self._since[key] = env.epoch()
+            self._metrics.adds += 1
         self._keys.add(key, env.cause.get())
         self._wake()
 
@@ -127,6 +136,7 @@ class WorkQueue:
 
     def retry(self, key: str) -> float:
         """Add the key after its back-off; returns the wait in seconds."""
+        self._metrics.retries += 1
         wait = backoff_seconds(self._keys.failed(key), self._base, self._max)
         self.add_after(key, wait)
         return wait
@@ -145,9 +155,13 @@ class WorkQueue:
                 if not waiter.cancelled():
                     self._wake()  # the wake-up was ours: pass it on
                 raise
+        now = self._metrics.working[found[0]] = env.epoch()
+        self._metrics.waited.observe(now - self._since.pop(found[0], now))
         return found
 
     def done(self, key: str) -> None:
+        now = env.epoch()
+        self._metrics.worked.observe(now - self._metrics.working.pop(key, now))
         self._keys.done(key)
         self._wake()
 

@@ -193,9 +193,14 @@ def test_who_waits_too_long_is_told_to_come_back():
         third = flow.run(flow.classify(alice, info), info, quick())
         third = asyncio.create_task(third)
         await asyncio.sleep(80)
-        return waited, second, await first, await third, flow.levels["catch-all"].used
+        return waited, second, await first, await third, flow.levels["catch-all"].used, "\n".join(flow.render())
 
-    waited, second, first, third, used = run(scenario())
+    waited, second, first, third, used, text = run(scenario())
+    labels = 'flow_schema="catch-all",priority_level="catch-all"'
+    assert f"apiserver_flowcontrol_dispatched_requests_total{{{labels}}} 1" in text
+    assert f'apiserver_flowcontrol_rejected_requests_total{{{labels},reason="time-out"}} 2' in text
+    assert f'request_wait_duration_seconds_count{{execute="false",{labels}}} 3' in text
+    assert f"apiserver_flowcontrol_current_inqueue_requests{{{labels}}} 0" in text
     assert waited == pytest.approx(15)
     assert (second.status, second.headers["Retry-After"]) == (429, "1")
     assert second.body == b"Too many requests, please try again later.\n"

@@ -6,7 +6,9 @@ import pytest
 import uvloop
 
 from skiff import env
+from skiff.client import metrics
 from skiff.client.queue import KeyQueue, WorkQueue, backoff_seconds
+from skiff.testing import run
 
 
 def drain(queue: KeyQueue) -> list[str]:
@@ -162,3 +164,31 @@ async def test_many_workers_never_share_a_key():
     for task in workers:
         task.cancel()
     assert set(handled) == {f"k{i}" for i in range(5)}
+
+
+def test_a_named_queue_is_measured(monkeypatch):
+    """workqueue_* as upstream names them."""
+    monkeypatch.setattr(metrics, "queues", {})
+
+    async def main():
+        queue = WorkQueue(name="deployment")
+        queue.add("a")
+        queue.add("a")
+        queue.add("b")
+        await asyncio.sleep(2)
+        key, _ = await queue.get()
+        await asyncio.sleep(3)
+        text = "\n".join(metrics.render())
+        queue.retry(key)
+        queue.done(key)
+        queue.close()
+        return text, "\n".join(metrics.render())
+
+    working, after = run(main())
+    assert 'workqueue_adds_total{name="deployment"} 2' in working
+    assert 'workqueue_depth{name="deployment"} 1' in working
+    assert 'workqueue_queue_duration_seconds_sum{name="deployment"} 2.000000' in working
+    assert 'workqueue_unfinished_work_seconds{name="deployment"} 3.000000' in working
+    assert 'workqueue_work_duration_seconds_sum{name="deployment"} 3.000000' in after
+    assert 'workqueue_retries_total{name="deployment"} 1' in after
+    assert 'workqueue_unfinished_work_seconds{name="deployment"} 0.000000' in after

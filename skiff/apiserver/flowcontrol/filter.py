@@ -6,13 +6,14 @@ seats are taken without a ticket. Watches hold their seats until they have begun
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from skiff.api.errors import StatusError
 from skiff.api.types import Obj
 from skiff.apiserver.flowcontrol import classify, defaults
 from skiff.apiserver.flowcontrol.fairqueue import Level, Pool, Rejected, Settings, Ticket, settings_of
 from skiff.apiserver.requestinfo import RequestInfo
+from skiff.client.metrics import Histogram, Rows
 from skiff.wire.messages import Response, UserInfo
 
 OBJECTS_PER_SEAT = 100
@@ -20,8 +21,27 @@ MAX_LIST_SEATS = 10
 LONG_RUNNING = frozenset(("log", "exec", "attach", "portforward", "proxy"))
 SCHEMA_UID, LEVEL_UID = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
 
+WAITS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
+
 Count = Callable[[RequestInfo], int]
 """How many objects a list may go through; 0: unknown."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of the requests under one schema in one level. waits: of those that did, by whether they were served then."""
+
+    executing: int = 0
+    seats: int = 0
+    dispatched: int = 0
+    inqueue: int = 0
+    inqueue_seats: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    waits: dict[bool, Histogram] = field(default_factory=dict)
+
+    def waited(self, served: bool, seconds: float) -> None:
+        found = self.waits.get(served) or self.waits.setdefault(served, Histogram(WAITS))
+        found.observe(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,7 @@ class Class:
     level: Level
     flow: int
     headers: Mapping[str, str]
+    counts: Counts
 
 
 class FlowControl:
@@ -44,6 +65,7 @@ class FlowControl:
         self._pool = Pool()
         self.levels: dict[str, Level] = {}
         self._schemas: list[classify.Schema] = []
+        self._counts: dict[tuple[str, str], Counts] = {}
         self.generation = 0
         """Of the configuration."""
         self.configure(defaults.levels(), defaults.schemas())
@@ -80,7 +102,8 @@ class FlowControl:
         if schema is None:
             return None
         level = self.levels[schema.level]
-        return Class(schema, level, schema.flow(user, info), {SCHEMA_UID: schema.uid, LEVEL_UID: level.uid})
+        counts = self._counts.setdefault((schema.name, level.name), Counts())
+        return Class(schema, level, schema.flow(user, info), {SCHEMA_UID: schema.uid, LEVEL_UID: level.uid}, counts)
 
     async def run(self, found: Class | None, info: RequestInfo, serve: Awaitable[Response]) -> Response:
         """The response to a request, after its wait. Never starts `serve` for one that is turned away: 429 then."""
@@ -93,15 +116,20 @@ class FlowControl:
             try:
                 ticket = level.enter(width, found.flow)
                 if not ticket.running:
-                    await self._wait(ticket)
-            except Rejected:
+                    await self._wait(ticket, found.counts)
+            except Rejected as e:
                 _discard(serve)
+                found.counts.rejected[e.reason] = found.counts.rejected.get(e.reason, 0) + 1
                 response = too_many()
                 response.headers |= found.headers
                 return response
             except BaseException:
                 _discard(serve)
                 raise
+        counts = found.counts
+        counts.dispatched += 1
+        counts.executing += 1
+        counts.seats += width
         started = asyncio.get_running_loop().time() if ticket is not None else 0
         try:
             response = await serve
@@ -109,6 +137,8 @@ class FlowControl:
             e.headers |= found.headers
             raise
         finally:
+            counts.executing -= 1
+            counts.seats -= width
             if ticket is None:
                 level.give(width)
             else:
@@ -122,15 +152,19 @@ class FlowControl:
             return 1
         return max(1, min(MAX_LIST_SEATS, -(-self._count(info) // OBJECTS_PER_SEAT)))
 
-    async def _wait(self, ticket: Ticket) -> None:
+    async def _wait(self, ticket: Ticket, counts: Counts) -> None:
         """Raises Rejected when no seat is found in time."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        began = loop.time()
 
         def start() -> None:
             if not waiter.done():
                 waiter.set_result(None)
 
         ticket.start = start
+        counts.inqueue += 1
+        counts.inqueue_seats += ticket.width
         try:
             async with asyncio.timeout(self._wait_s):
                 await waiter
@@ -144,25 +178,37 @@ class FlowControl:
             else:
                 ticket.level.abandon(ticket)
             raise
+        finally:
+            counts.inqueue -= 1
+            counts.inqueue_seats -= ticket.width
+            counts.waited(ticket.running, loop.time() - began)
 
     def render(self) -> list[str]:
         """Metrics, as lines."""
-        prefix = "apiserver_flowcontrol"
-        rows: dict[tuple[str, str], list[str]] = {}
+        rows = Rows("apiserver_flowcontrol_")
         for level in self.levels.values():
-            label = f'priority_level="{level.name}"'
-            values = (
-                ("current_executing_seats", "gauge", level.used),
-                ("current_inqueue_requests", "gauge", level.waiting),
-                ("nominal_limit_seats", "gauge", level.settings.nominal),
-                ("dispatched_requests_total", "counter", level.dispatched),
-            )
-            for name, kind, value in values:
-                rows.setdefault((name, kind), []).append(f"{prefix}_{name}{{{label}}} {value}")
-            for reason, count in level.rejected.items():
-                line = f'{prefix}_rejected_requests_total{{{label},reason="{reason}"}} {count}'
-                rows.setdefault(("rejected_requests_total", "counter"), []).append(line)
-        return [line for (name, kind), found in rows.items() for line in (f"# TYPE {prefix}_{name} {kind}", *found)]
+            labels, own = f'priority_level="{level.name}"', level.settings
+            for name in ("nominal_limit_seats", "current_limit_seats", "request_concurrency_limit"):
+                rows.add(name, "gauge", labels, own.nominal)
+            rows.add("lower_limit_seats", "gauge", labels, own.nominal - own.lendable)
+            upper = self._seats if own.borrow is None else own.nominal + own.borrow
+            rows.add("upper_limit_seats", "gauge", labels, upper)
+        for (schema, name), counts in sorted(self._counts.items()):
+            labels = f'flow_schema="{schema}",priority_level="{name}"'
+            for metric, kind, value in (
+                ("current_executing_requests", "gauge", counts.executing),
+                ("current_executing_seats", "gauge", counts.seats),
+                ("request_concurrency_in_use", "gauge", counts.seats),
+                ("current_inqueue_requests", "gauge", counts.inqueue),
+                ("current_inqueue_seats", "gauge", counts.inqueue_seats),
+                ("dispatched_requests_total", "counter", counts.dispatched),
+            ):
+                rows.add(metric, kind, labels, value)
+            for reason, count in counts.rejected.items():
+                rows.add("rejected_requests_total", "counter", f'{labels},reason="{reason}"', count)
+            for served, times in counts.waits.items():
+                rows.histogram("request_wait_duration_seconds", f'execute="{str(served).lower()}",{labels}', times)
+        return rows.lines()
 
 
 def too_many() -> Response:
