@@ -15,7 +15,7 @@ import socket
 import types
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -137,6 +137,8 @@ class Connection(asyncio.BufferedProtocol):
         self._deaf = False
         self._reading_paused = False
         self._drained: asyncio.Future[None] | None = None
+        self._slices: Iterator[bytes | memoryview] | None = None
+        self._in_slices = False
         self._writing_paused = False
         self._upgraded: StreamProtocol | None = None
         self._url = b""
@@ -176,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        self._parser = None
+        self._parser = self._slices = None
         self._queue.clear()
         self.task.cancel()
         self._wake_writer()
@@ -201,6 +203,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        if self._slices is not None:
+            self._write_slices()
+            return
         self._wake_writer()
         if not self._busy:
             self._pump()
@@ -484,12 +489,28 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.write(head.encode(response.status, response.headers, _extra(exchange, response, keep)))
         if head.has_body(exchange.request.method, response.status):
             pieces = response.pieces
-            for some in pieces.slices(SLICE) if pieces is not None else slices(response.body, SLICE):
-                self._transport.write(some)
-                self._since = self._core.now
-                await self._drain()
+            self._slices = pieces.slices(SLICE) if pieces is not None else slices(response.body, SLICE)
+            self._write_slices()
+            await self._drain()
         if not keep or self._eof:
             self._finish_connection()
+
+    def _write_slices(self) -> None:
+        """Writes until the peer must read first; goes on when it has, without waking the task for each slice."""
+        if self._in_slices or self._slices is None:
+            return  # the transport has found, while it took a slice, that it can take more
+        self._in_slices = True
+        try:
+            while not self._writing_paused and not self._lost and self._slices is not None:
+                some = next(self._slices, None)
+                if some is None:
+                    self._slices = None
+                    self._wake_writer()
+                else:
+                    self._transport.write(some)
+                    self._since = self._core.now
+        finally:
+            self._in_slices = False
 
     async def _send_stream(self, exchange: Exchange, response: Response, stream: AsyncIterator[bytes]) -> None:
         keep = exchange.keep_alive and not self._core.draining
@@ -537,7 +558,7 @@ class Connection(asyncio.BufferedProtocol):
             write(b"0\r\n\r\n")
 
     async def _drain(self) -> None:
-        while self._writing_paused and not self._lost:
+        while (self._writing_paused or self._slices is not None) and not self._lost:
             self._drained = self._core.loop.create_future()
             try:
                 await self._drained
