@@ -182,6 +182,7 @@ class Kubelet:
             backoff=Backoff(),
             services=services.items,
             node=lambda: self.nodes.node if self.nodes else None,
+            refresh_node=self._refresh_node,
             api_pod=pods.api_pod,
             burstable_milli=pods.burstable_milli,
             allocatable=given,
@@ -189,6 +190,10 @@ class Kubelet:
             resolver=parse_resolv_conf(files[0]),
             hosts_text=files[1],
         )
+
+    async def _refresh_node(self) -> None:
+        if self.nodes is not None:
+            await self.nodes.refresh()
 
     async def _watch_cidr(self, nodes: NodeStatus) -> None:
         """Tells the network once which addresses this node's pods get."""

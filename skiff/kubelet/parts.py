@@ -1,6 +1,6 @@
 """What the workers of a kubelet share: one record, built once in kubelet.py, handed to those who act on pods."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from skiff.api.types import Obj
@@ -22,7 +22,7 @@ from skiff.kubelet.volumes.manager import VolumeManager
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """services: of the cluster, for environment variables. resolver, hosts_text: of the node, as read at start.
-    node: the Node object as last seen. api_pod: the API's object of a pod (a static pod's mirror), None if there is none.
+    node: the Node object as last seen; refresh_node: reads it again. api_pod: the API's object of a pod (a static pod's mirror), None if there is none.
     burstable_milli: CPU requests of all Burstable pods.
     allocatable: of the node, as a ResourceList."""
 
@@ -43,6 +43,7 @@ class Parts:
     backoff: Backoff
     services: Callable[[], Sequence[Obj]]
     node: Callable[[], Obj | None]
+    refresh_node: Callable[[], Awaitable[None]]
     api_pod: Callable[[Obj], Obj | None]
     burstable_milli: Callable[[], int]
     allocatable: dict[str, str]

@@ -75,7 +75,7 @@ class Termination:
 
 
 class PodWorker:
-    """admit: asks whether the node takes the pod (called once, may look at the other pods)."""
+    """admit: asks whether the node takes the pod (called until it does, at most twice; may look at the other pods)."""
 
     def __init__(self, *, pod: Obj, parts: Parts, admit: Callable[[Obj], Rejection | None]):
         self.pod = pod
@@ -208,6 +208,9 @@ class PodWorker:
             return 0.0
         if not state.containers:
             rejection = self._admit(self.pod)
+            if rejection is not None:
+                await self._parts.refresh_node()  # what we knew of the node may be old
+                rejection = self._admit(self.pod)
             if rejection is not None:
                 self._parts.recorder.event(self.pod, "Warning", rejection.reason, rejection.message)
                 why = StartFailure(rejection.reason, f"Pod was rejected: {rejection.message}")

@@ -11,6 +11,7 @@ from skiff.api.gvr import (
     DAEMONSETS,
     DEPLOYMENTS,
     JOBS,
+    NODES,
     PERSISTENTVOLUMECLAIMS,
     PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
@@ -144,6 +145,20 @@ async def test_a_daemon_set_covers_the_nodes_and_rolls_one_by_one(cluster):
     assert min(ready) == 3
     revisions = {labels(p)["controller-revision-hash"] for p in cluster.select_pods("app=web")}
     assert len(revisions) == 1
+
+
+@pytest.mark.cluster(nodes=0, controllers=["daemonset-controller"], scheduler=False)
+async def test_a_daemon_pod_that_keeps_failing_is_replaced_again_and_again(cluster):
+    await cluster.client.create(NODES, {"metadata": {"name": "n"}})
+    ds = thing("DaemonSet", "d", selector={"matchLabels": LABELS}, template=template())
+    await cluster.client.create(DAEMONSETS, ds)
+    seen = set()
+    for _ in range(4):
+        found = await cluster.until(lambda: [p for p in map(name, cluster.select_pods("app=web")) if p not in seen], 20)
+        seen.update(found)
+        failed = {"status": {"phase": "Failed"}}
+        await cluster.client.patch(PODS, found[0], failed, "default", subresource="status")
+    assert len(seen) == 4
 
 
 async def test_a_stateful_set_goes_up_and_down_in_order(cluster):

@@ -292,6 +292,16 @@ def test_a_node_refuses(spec: dict[str, Any], reason: str, message: str) -> None
     on_node(scenario)
 
 
+def test_a_node_takes_what_it_was_labelled_for_a_moment_ago() -> None:
+    async def scenario(n: Node) -> None:
+        await n.client.patch(NODES, "node-1", {"metadata": {"labels": {"disk": "ssd"}}})
+        await n.create(pod("a", nodeSelector={"disk": "ssd"}))
+        found = await n.until(lambda p: ready(p) or phase(p) == "Failed")
+        assert ready(found)
+
+    on_node(scenario)
+
+
 def test_a_new_kubelet_adopts_what_runs() -> None:
     async def scenario(n: Node) -> None:
         probe = {"readinessProbe": {"tcpSocket": {"port": 80}}}

@@ -115,10 +115,11 @@ class DaemonSetController:
         for note in todo.notes:
             self._recorder.event(ds, *note)
         self._count_failures(key, pods, todo, now)
+        again = todo.again
         if not todo.create and not todo.delete and _rolls(ds):
             todo = plans.plan_rollout(ds, template, nodes, there, revision_hash, now)
         await self._act(key, ds, template, todo)
-        return todo.again
+        return again
 
     def _count_failures(self, key: Key, pods: Sequence[Obj], todo: plans.Plan, now: float) -> None:
         """A node on which the pod keeps failing is tried ever more slowly."""
