@@ -294,6 +294,7 @@ def test_a_node_refuses(spec: dict[str, Any], reason: str, message: str) -> None
 
 def test_a_node_takes_what_it_was_labelled_for_a_moment_ago() -> None:
     async def scenario(n: Node) -> None:
+        await asyncio.sleep(1)  # the next regular look is seconds away
         await n.client.patch(NODES, "node-1", {"metadata": {"labels": {"disk": "ssd"}}})
         await n.create(pod("a", nodeSelector={"disk": "ssd"}))
         found = await n.until(lambda p: ready(p) or phase(p) == "Failed")
