@@ -8,6 +8,7 @@ makes sure again. It works through a Client like everybody else. Source: upstrea
 import asyncio
 import ipaddress
 import logging
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NAME = "kubernetes"
+TOKEN_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
 EXTENSION_AUTH = "extension-apiserver-authentication"
 CIDR_MANAGER = "kubernetes-service-cidr-controller"
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
@@ -296,3 +298,21 @@ async def ensure_config_map(client: Client, name: str, data: dict[str, str]) -> 
         except StatusError as e:
             if not is_already_exists(e):
                 raise
+
+
+async def ensure_token_tracking(client: Client) -> None:
+    """Since when tokens in secrets are known to be used or not: a day that is written once. Upstream's
+    legacytokentracking controller. Raises StatusError, ConnectionError."""
+    today = format_time(env.epoch())[:10]
+    try:
+        found = await client.get(CONFIGMAPS, TOKEN_TRACKING, "kube-system")
+        since = (found.get("data") or {}).get("since", "")
+    except StatusError as e:
+        if not is_not_found(e):
+            raise
+        since = ""
+    if not _DAY.fullmatch(since) or since > today:
+        await ensure_config_map(client, TOKEN_TRACKING, {"since": today})
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -26,7 +26,14 @@ from skiff.apiserver.authn.serviceaccount import ServiceAccountTokens
 from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authn.x509 import ClientCertificate
 from skiff.apiserver.authz import Authorization, Authorizer
-from skiff.apiserver.bootstrap import EXTENSION_AUTH, Addresses, Bootstrap, advertised, ensure_config_map
+from skiff.apiserver.bootstrap import (
+    EXTENSION_AUTH,
+    Addresses,
+    Bootstrap,
+    advertised,
+    ensure_config_map,
+    ensure_token_tracking,
+)
 from skiff.apiserver.components import Components
 from skiff.apiserver.connect.backends import Backends
 from skiff.apiserver.flags import add_flags
@@ -125,6 +132,7 @@ async def _prepare(server: APIServer, bootstrap: Bootstrap, args: argparse.Names
     await bootstrap.ensure()
     await reconcile(client_of(server))
     await ensure_config_map(client_of(server), EXTENSION_AUTH, extension_authentication(args))
+    await ensure_token_tracking(client_of(server))
     server.paths.booted = True
 
 

@@ -45,12 +45,13 @@ HOOKS = (
     "priority-and-fairness-config-consumer",
     "priority-and-fairness-filter",
     "storage-object-count-tracker-hook",
-    "storage-readiness",
     "start-apiextensions-informers",
     "start-apiextensions-controllers",
     "crd-informer-synced",
     "start-system-namespaces-controller",
     "start-cluster-authentication-info-controller",
+    "storage-readiness",
+    "start-legacy-token-tracking-controller",
     "start-service-ip-repair-controllers",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
@@ -62,15 +63,18 @@ HOOKS = (
     "apiservice-status-local-available-controller",
     "apiservice-status-remote-available-controller",
     "apiservice-registration-controller",
+    "apiservice-wait-for-first-sync",
     "apiservice-discovery-controller",
     "kube-apiserver-autoregistration",
-    "apiservice-openapi-controller",
-    "apiservice-openapiv3-controller",
 )
+LAST_HOOKS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 """Upstream's names for what a server brings in and starts; here all of it is done when the server has booted."""
 
 REGISTERED = "autoregister-completion"
-ALIVE = ("ping", "log", "etcd", *(f"poststarthook/{h}" for h in HOOKS), REGISTERED)
+ALIVE = (
+    *("ping", "log", "etcd", *(f"poststarthook/{h}" for h in HOOKS)),
+    *(REGISTERED, *(f"poststarthook/{h}" for h in LAST_HOOKS)),
+)
 CHECKS = (*ALIVE[:3], "etcd-readiness", "informer-sync", *ALIVE[3:], "shutdown")
 """Of /readyz; /livez and /healthz have the ALIVE ones."""
 

@@ -196,18 +196,18 @@ class _Work:
         given: dict[int, int] = {}  # service port → node port: one for all protocols of a port
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
-                given.setdefault(port["port"], port["nodePort"])
+                given.setdefault(port.get("port", 0), port["nodePort"])
         for index, port in enumerate(spec.get("ports") or ()):
             if port.get("nodePort"):
                 if port["nodePort"] not in held:
                     self._port(port["nodePort"], f"spec.ports[{index}].nodePort")
                     held.add(port["nodePort"])
             elif needs_node_port(spec):
-                shared = given.get(port["port"])
+                shared = given.get(port.get("port", 0))
                 if shared is None or self._is_taken(spec, port, shared):
                     shared = self._any_port("nodePort")
                 port["nodePort"] = shared
-                given.setdefault(port["port"], shared)
+                given.setdefault(port.get("port", 0), shared)
                 held.add(shared)
 
     def _is_taken(self, spec: Obj, port: Obj, number: int) -> bool:
