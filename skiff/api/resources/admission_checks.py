@@ -177,7 +177,7 @@ def _check_webhook(hook: Obj, path: str, errors: ErrorList) -> None:
     for field in ("namespaceSelector", "objectSelector"):
         check_label_selector(hook.get(field), f"{path}.{field}", errors)
     _choice(hook, "reinvocationPolicy", REINVOCATIONS, path, errors)
-    check_client(hook.get("clientConfig") or {}, f"{path}.clientConfig", errors, swapped=True)
+    check_client(hook.get("clientConfig") or {}, f"{path}.clientConfig", errors)
     _check_conditions(hook.get("matchConditions") or [], f"{path}.matchConditions", errors, params=False)
 
 

@@ -9,7 +9,7 @@ from skiff.api.errors import FieldError
 from skiff.api.resources import Resource
 from skiff.api.resources.checks import ErrorList
 from skiff.api.resources.define import STATUS, builtin
-from skiff.api.resources.fields import child, get, inside, items, zero
+from skiff.api.resources.fields import child, get, inside, items, nil
 from skiff.api.times import format_time
 from skiff.api.types import Obj
 
@@ -27,7 +27,7 @@ def default_crd(obj: Obj) -> None:
         names["listKind"] = kind + "List"
     if spec.get("conversion") is None:
         spec["conversion"] = {"strategy": "None"}
-    inside("conversion.webhook.clientConfig.service", zero(port=443))(spec)
+    inside("conversion.webhook.clientConfig.service", nil(port=443))(spec)
     status = child(obj, "status")
     if not status.get("storedVersions"):
         status["storedVersions"] = _storage_version(obj)

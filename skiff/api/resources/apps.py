@@ -37,8 +37,7 @@ default_deployment = rules(
 )
 
 default_replica_set = rules(
-    struct("spec", nil(replicas=1)),
-    lambda obj: default_template(obj["spec"]["template"]) if obj["spec"].get("template") else None,
+    struct("spec", nil(replicas=1), struct("template", default_template)),
     empty_status("replicas"),
 )
 

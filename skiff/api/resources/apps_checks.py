@@ -4,7 +4,7 @@ from typing import Any
 
 from skiff.api import intstr, names
 from skiff.api.errors import FieldError
-from skiff.api.resources.checks import ErrorList, check_label_selector, is_empty_selector
+from skiff.api.resources.checks import ErrorList, check_label_selector, go_struct, is_empty_selector, shown_selector
 from skiff.api.resources.core.claim_checks import check_claim_spec
 from skiff.api.resources.core.pod_checks import check_selected_template
 from skiff.api.resources.fields import get, items
@@ -24,20 +24,27 @@ def check_at_most_all(value: Any, path: str, errors: ErrorList) -> None:
         errors.invalid(path, value, "must not be greater than 100%")
 
 
+_ROLLING = "rollingUpdate{maxUnavailable maxSurge}"
+
+
 def _amount(value: Any) -> int:
     if isinstance(value, str):
         return int(value[:-1]) if not names.is_percent(value) else intstr.int_value(value)
     return int(value or 0)
 
 
-def _check_selector(spec: Obj, words: str, errors: ErrorList) -> None:
+def _check_selector(spec: Obj, words: str, errors: ErrorList, invalid: str = "invalid label selector") -> None:
+    """invalid: what is said of a selector that cannot be used at all."""
     selector = spec.get("selector")
     if selector is None:
         errors.required("spec.selector")
         return
+    before = len(errors)
     check_label_selector(selector, "spec.selector", errors)
+    if len(errors) > before:
+        errors.invalid("spec.selector", shown_selector(selector), invalid)
     if is_empty_selector(selector):
-        errors.invalid("spec.selector", selector, f"empty selector is invalid for {words}")
+        errors.invalid("spec.selector", shown_selector(selector), f"empty selector is invalid for {words}")
 
 
 def check_deployment(obj: Obj, errors: ErrorList) -> None:
@@ -71,7 +78,7 @@ def _check_deployment_strategy(strategy: Obj, errors: ErrorList) -> None:
         check_at_most_all(unavailable, f"{path}.maxUnavailable", errors)
     else:
         listed = 'supported values: "Recreate", "RollingUpdate"'
-        errors.append(FieldError(path, "FieldValueNotSupported", strategy, listed))
+        errors.append(FieldError(path, "FieldValueNotSupported", go_struct(strategy, "type", _ROLLING), listed))
 
 
 def check_selector_kept(new: Obj, old: Obj, errors: ErrorList) -> None:
@@ -127,7 +134,7 @@ def _check_daemon_strategy(strategy: Obj, errors: ErrorList) -> None:
             errors.required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
     elif kind != "OnDelete":
         listed = 'supported values: "RollingUpdate", "OnDelete"'
-        errors.append(FieldError(path, "FieldValueNotSupported", strategy, listed))
+        errors.append(FieldError(path, "FieldValueNotSupported", go_struct(strategy, "type", _ROLLING), listed))
 
 
 def check_stateful_set(obj: Obj, errors: ErrorList) -> None:
@@ -146,7 +153,7 @@ def check_stateful_set(obj: Obj, errors: ErrorList) -> None:
     errors.not_negative("spec.ordinals.start", get(spec, "ordinals", "start"))
     if spec.get("serviceName"):
         errors.rule("spec.serviceName", spec["serviceName"], names.is_dns1123_label(spec["serviceName"]))
-    _check_selector(spec, "statefulset", errors)
+    _check_selector(spec, "statefulset", errors, "")
     template = _as_pods_will_be(spec)
     check_selected_template(template, spec.get("selector"), "spec.template", errors, owner="StatefulSet")
 
@@ -176,7 +183,11 @@ def _check_stateful_strategy(strategy: Obj, errors: ErrorList) -> None:
                 errors.invalid(here, value, "cannot be 0")
             check_at_most_all(value, here, errors)
     else:
-        errors.invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+        errors.invalid(
+            path,
+            go_struct(strategy, "type", "rollingUpdate{partition maxUnavailable}"),
+            "must be 'RollingUpdate' or 'OnDelete'",
+        )
 
 
 _STATEFUL_MUTABLE = (

@@ -3,9 +3,10 @@
 import re
 
 from skiff.api import names
-from skiff.api.resources.checks import ErrorList, check_label_selector
+from skiff.api.resources.checks import ErrorList, check_domain_path, check_label_selector, go_struct, shown_selector
 from skiff.api.resources.core.pod_checks import check_selector_matches, check_template
 from skiff.api.resources.fields import get
+from skiff.api.resources.job_policies import check_failure_policy, check_success_policy
 from skiff.api.types import Obj
 
 
@@ -46,6 +47,8 @@ def _check_generated_selector(spec: Obj, metadata: Obj, errors: ErrorList) -> No
         errors.invalid("spec.selector", spec.get("selector"), "`selector` not auto-generated")
 
 
+MAX_INDEXES = 100_000
+MAX_MANAGED_BY = 63
 _JOB_NUMBERS = (
     "parallelism",
     "completions",
@@ -63,19 +66,31 @@ def check_job_spec(spec: Obj, path: str, errors: ErrorList) -> None:
     if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
         errors.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
     mode = spec.get("completionMode", "NonIndexed")
-    errors.one_of(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"))
+    errors.one_of(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
+    managed = spec.get("managedBy")
+    if managed is not None:
+        check_domain_path(managed, f"{path}.managedBy", errors)
+        if len(managed.encode()) > MAX_MANAGED_BY:
+            errors.too_long(f"{path}.managedBy", MAX_MANAGED_BY)
     if mode == "Indexed":
         _check_indexed(spec, path, errors)
     elif mode == "NonIndexed":
-        for name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+        for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(name) is not None:
                 errors.invalid(f"{path}.{name}", spec[name], "requires indexed completion mode")
+    if spec.get("podFailurePolicy") is not None:
+        check_failure_policy(spec, f"{path}.podFailurePolicy", errors)
+    if spec.get("successPolicy") is not None:
+        if mode == "Indexed":
+            check_success_policy(spec, f"{path}.successPolicy", errors)
+        else:
+            shown = go_struct(spec["successPolicy"], "rules{succeededIndexes succeededCount}")
+            errors.invalid(f"{path}.successPolicy", shown, "requires indexed completion mode")
     if spec.get("podReplacementPolicy") is not None:
         with_failures = spec.get("podFailurePolicy") is not None
         allowed = ("Failed",) if with_failures else ("Failed", "TerminatingOrFailed")
         errors.one_of(f"{path}.podReplacementPolicy", spec["podReplacementPolicy"], allowed)
     template = spec.get("template") or {}
-    _check_failure_policy(spec, f"{path}.podFailurePolicy", errors)
     check_template(template, f"{path}.template", errors)
     here, policy = f"{path}.template.spec.restartPolicy", get(template, "spec", "restartPolicy") or ""
     if policy in ("Always", ""):
@@ -95,28 +110,20 @@ def _check_indexed(spec: Obj, path: str, errors: ErrorList) -> None:
     failed, completions = spec.get("maxFailedIndexes"), spec.get("completions")
     if failed is not None and completions is not None and failed > completions:
         errors.invalid(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions")
+    if failed is not None and failed > MAX_INDEXES:
+        errors.invalid(f"{path}.maxFailedIndexes", failed, f"must be less than or equal to {MAX_INDEXES}")
+    if (completions or 0) > MAX_INDEXES and spec.get("backoffLimitPerIndex") is not None:
+        _check_many(spec, path, errors)
 
 
-def _check_failure_policy(spec: Obj, path: str, errors: ErrorList) -> None:
-    rules = get(spec, "podFailurePolicy", "rules") or []
-    if len(rules) > 20:
-        errors.too_many(f"{path}.rules", len(rules), 20)
-    for i, rule in enumerate(rules):
-        here = f"{path}.rules[{i}]"
-        action = rule.get("action", "")
-        if not action:
-            errors.required(f"{here}.action", 'valid values: ["Count" "FailIndex" "FailJob" "Ignore"]')
-        else:
-            errors.one_of(f"{here}.action", action, ("Count", "FailIndex", "FailJob", "Ignore"))
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if codes is not None and conditions:
-            errors.invalid(here, "", "specifying both OnExitCodes and OnPodConditions is not supported")
-        if codes is None and not conditions:
-            errors.invalid(here, "", "specifying one of OnExitCodes and OnPodConditions is required")
-        if codes is not None:
-            errors.one_of(f"{here}.onExitCodes.operator", codes.get("operator", ""), ("In", "NotIn"))
-            if not codes.get("values"):
-                errors.invalid(f"{here}.onExitCodes.values", codes.get("values"), "at least one value is required")
+def _check_many(spec: Obj, path: str, errors: ErrorList) -> None:
+    """Of very many indexes few may fail."""
+    if spec.get("maxFailedIndexes") is None:
+        errors.required(f"{path}.maxFailedIndexes", f"must be specified when completions is above {MAX_INDEXES}")
+    why = f"must be less than or equal to 10000 when completions are above {MAX_INDEXES} and used with backoff limit per index"
+    for name in ("parallelism", "maxFailedIndexes"):
+        if (spec.get(name) or 0) > 10_000:
+            errors.invalid(f"{path}.{name}", spec[name], why)
 
 
 def check_job_update(new: Obj, old: Obj, errors: ErrorList) -> None:
@@ -160,7 +167,9 @@ def check_cron_job(obj: Obj, errors: ErrorList) -> None:
     template = get(spec, "jobTemplate", "spec") or {}
     check_job_spec(template, "spec.jobTemplate.spec", errors)
     if template.get("selector") is not None:
-        errors.invalid("spec.jobTemplate.spec.selector", template["selector"], "`selector` will be auto-generated")
+        errors.invalid(
+            "spec.jobTemplate.spec.selector", shown_selector(template["selector"]), "`selector` will be auto-generated"
+        )
     if template.get("manualSelector"):
         errors.one_of("spec.jobTemplate.spec.manualSelector", True, ("nil", "false"))
     errors.not_negative("spec.successfulJobsHistoryLimit", spec.get("successfulJobsHistoryLimit"))

@@ -5,6 +5,7 @@ A check takes the value, the field's path and the list it adds to. Sentences and
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -133,6 +134,23 @@ def check_template_metadata(metadata: Obj | None, path: str, errors: ErrorList, 
             errors.forbidden(f"{path_of_rest or path}.{shown}", "cannot be set")
 
 
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+\Z", re.ASCII)
+
+
+def check_domain_path(value: str, path: str, errors: ErrorList) -> None:
+    """`acme.io/foo`."""
+    host, _, rest = value.partition("/")
+    if not value:
+        errors.required(path)
+    elif not host or not rest:
+        errors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        errors.rule(path, host, names.is_dns1123_subdomain(host))
+        if not _HTTP_PATH.match(rest):
+            why = names.regex_error("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+")
+            errors.invalid(path, rest, why)
+
+
 def check_label_selector(selector: Obj | None, path: str, errors: ErrorList) -> None:
     if not selector:
         return
@@ -154,6 +172,35 @@ def _check_requirement(requirement: Obj, path: str, errors: ErrorList) -> None:
     errors.rule(f"{path}.key", requirement.get("key", ""), labels.key_errors(requirement.get("key", "")))
     for i, value in enumerate(values):
         errors.rule(f"{path}.values[{i}]", value, labels.value_errors(value))
+
+
+def go_struct(value: Obj | None, *fields: str) -> Any:
+    """A structure as upstream prints it in some mistakes: all fields, in their order, with Go's names. A nested one is
+    given as `field{inner inner}`."""
+    if value is None:
+        return None
+    shown: dict[str, Any] = {}
+    for field in fields:
+        name, nested, inner = field.partition("{")
+        found = value.get(name)
+        if nested:
+            parts = inner.rstrip("}").split()
+            found = [go_struct(f, *parts) for f in found] if isinstance(found, list) else go_struct(found, *parts)
+        shown[name[0].upper() + name[1:]] = found
+    return shown
+
+
+def shown_selector(selector: Obj) -> Obj:
+    """A label selector as upstream prints it."""
+    labels_, expressions = selector.get("matchLabels"), selector.get("matchExpressions")
+    shown: Obj = {"matchLabels": dict(sorted(labels_.items()))} if labels_ else {}
+    if expressions:
+        shown["matchExpressions"] = [
+            {"key": e.get("key", ""), "operator": e.get("operator", "")}
+            | ({"values": e["values"]} if e.get("values") else {})
+            for e in expressions
+        ]
+    return shown
 
 
 def is_empty_selector(selector: Obj | None) -> bool:

@@ -7,6 +7,7 @@ from skiff.api import labels, names
 from skiff.api.resources.checks import (
     ErrorList,
     check_cidr,
+    check_domain_path,
     check_ip,
     check_label_selector,
     check_non_special_ip,
@@ -99,7 +100,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def check_ingress(obj: Obj, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        errors.invalid("spec", spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        errors.invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
     if spec.get("defaultBackend") is not None:
         _check_backend(spec["defaultBackend"], "spec.defaultBackend", errors)
     for i, rule in enumerate(items(spec, "rules")):
@@ -157,9 +158,7 @@ def _check_backend(backend: Obj, path: str, errors: ErrorList) -> None:
     if service is not None and resource is not None:
         errors.invalid(path, "", "cannot set both resource and service backends")
     elif resource is not None:
-        for field in ("kind", "name"):
-            if not resource.get(field):
-                errors.required(f"{path}.resource.{field}")
+        _check_object(resource, f"{path}.resource", errors)
     elif service is None:
         errors.invalid(path, "", "resource or service backend is required")
     else:
@@ -185,16 +184,37 @@ def _check_service_backend(service: Obj, path: str, errors: ErrorList) -> None:
 
 def check_ingress_class(obj: Obj, errors: ErrorList) -> None:
     controller = get(obj, "spec", "controller") or ""
-    if len(controller) > 250:
+    if len(controller.encode()) > 250:
         errors.too_long("spec.controller", 250)
-    if not controller:
-        errors.required("spec.controller")
-    else:
-        host, _, rest = controller.partition("/")
-        if not host or not rest:
-            errors.invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    check_domain_path(controller, "spec.controller", errors)
+    parameters, path = get(obj, "spec", "parameters"), "spec.parameters"
+    if parameters is None:
+        return
+    _check_object(parameters, path, errors)
+    scope, namespace = parameters.get("scope"), parameters.get("namespace")
+    if scope is None:
+        errors.required(f"{path}.scope")
+    elif scope not in ("Cluster", "Namespace"):
+        errors.one_of(f"{path}.scope", scope, ("Cluster", "Namespace"))
+    elif scope == "Cluster" and namespace is not None:
+        errors.forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'")
+    elif scope == "Namespace" and namespace is None:
+        errors.required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
+    elif scope == "Namespace":
+        errors.rule(f"{path}.namespace", namespace, names.is_dns1123_label(namespace))
+
+
+def _check_object(reference: Obj, path: str, errors: ErrorList) -> None:
+    """What an object outside of the group is named by."""
+    group = reference.get("apiGroup")
+    if group is not None:
+        errors.rule(f"{path}.apiGroup", group, names.is_dns1123_subdomain(group))
+    for field in ("kind", "name"):
+        value = reference.get(field, "")
+        if not value:
+            errors.required(f"{path}.{field}")
         else:
-            errors.rule("spec.controller", host, names.is_dns1123_subdomain(host))
+            errors.rule(f"{path}.{field}", value, names.is_path_segment(value))
 
 
 def check_ingress_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from skiff.api import names
 from skiff.api.resources.apps_checks import check_at_most_all, check_int_or_percent
-from skiff.api.resources.checks import ErrorList, check_label_selector
+from skiff.api.resources.checks import ErrorList, check_label_selector, check_labels, go_struct
 from skiff.api.resources.core.resource_checks import check_resource_requirements
 from skiff.api.resources.core.scheduling_checks import check_tolerations
 from skiff.api.resources.fields import get, items
@@ -44,7 +44,10 @@ def check_role(*, namespaced: bool) -> Callable[[Obj, ErrorList], None]:
                 why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
                 errors.required(path, why)
             for i, selector in enumerate(selectors):
+                before = len(errors)
                 check_label_selector(selector, f"{path}[{i}]", errors)
+                if len(errors) > before:
+                    errors.invalid(f"{path}[{i}]", None, "invalid label selector.")
 
     return check
 
@@ -146,8 +149,15 @@ def check_runtime_class(obj: Obj, errors: ErrorList) -> None:
         errors.rule("handler", handler, names.is_dns1123_label(handler))
     overhead = get(obj, "overhead", "podFixed")
     if overhead:
-        check_resource_requirements({"limits": overhead}, "overhead.podFixed", errors)
-    check_tolerations(get(obj, "scheduling", "tolerations"), "scheduling.tolerations", errors)
+        check_resource_requirements({"limits": overhead}, "overhead", errors)
+    check_labels(get(obj, "scheduling", "nodeSelector"), "scheduling.nodeSelector", errors)
+    tolerations = get(obj, "scheduling", "tolerations") or []
+    check_tolerations(tolerations, "scheduling.tolerations", errors)
+    keys = [[t.get(f, "") for f in ("key", "operator", "value", "effect")] for t in tolerations]
+    for i, toleration in enumerate(tolerations):
+        if keys[i] in keys[:i]:
+            shown = go_struct(toleration, "key", "operator", "value", "effect", "tolerationSeconds")
+            errors.duplicate(f"scheduling.tolerations[{i}]", shown)
 
 
 def check_runtime_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:

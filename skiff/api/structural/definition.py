@@ -222,8 +222,8 @@ def _check_conversion(conversion: Obj, errors: ErrorList) -> None:
     _check_review_versions(versions or [], f"{path}.conversionReviewVersions", errors)
 
 
-def check_client(config: Obj, path: str, errors: ErrorList, *, swapped: bool = False) -> None:
-    """swapped: upstream confuses a missing name with a missing namespace for admission webhooks, and clients see that."""
+def check_client(config: Obj, path: str, errors: ErrorList) -> None:
+    """Upstream says of a missing name that the namespace is missing, and the reverse; clients see that."""
     url, service = config.get("url"), config.get("service")
     if (url is None) == (service is None):
         errors.required(path, "exactly one of url or service is required")
@@ -232,9 +232,9 @@ def check_client(config: Obj, path: str, errors: ErrorList, *, swapped: bool = F
     elif service is not None:
         for field in ("name", "namespace"):
             other = "namespace" if field == "name" else "name"
-            if not service.get(other if swapped else field):
+            if not service.get(other):
                 errors.required(f"{path}.service.{field}")
-        port = service.get("port", 443)
+        port = service.get("port") or 0
         if wrong := names.is_port_number(port):
             errors.invalid(f"{path}.service.port", port, "port is not valid: " + ", ".join(wrong))
         _check_service_path(service.get("path") or "", f"{path}.service.path", errors)

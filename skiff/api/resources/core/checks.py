@@ -14,6 +14,7 @@ from skiff.api.resources.checks import (
     check_cidr,
     check_ip,
     check_non_special_ip,
+    go_struct,
     parse_ip,
 )
 from skiff.api.resources.core.container_checks import PROTOCOLS
@@ -214,22 +215,40 @@ def check_limit_range(obj: Obj, errors: ErrorList) -> None:
 
 
 _ORDERED = (
-    ("min", "max", "min", "min value {} is greater than max value {}"),
-    ("min", "defaultRequest", "defaultRequest", "min value {} is greater than default request value {}"),
-    ("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}"),
-    ("defaultRequest", "default", "defaultRequest", "default request value {} is greater than default limit value {}"),
-    ("min", "default", "default", "min value {} is greater than default value {}"),
-    ("default", "max", "default", "default value {} is greater than max value {}"),
+    ("min", "max", "min", "min", "min value {} is greater than max value {}"),
+    (
+        "min",
+        "defaultRequest",
+        "defaultRequest",
+        "defaultRequest",
+        "min value {} is greater than default request value {}",
+    ),
+    (
+        "defaultRequest",
+        "max",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value {} is greater than max value {}",
+    ),
+    (
+        "defaultRequest",
+        "default",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value {} is greater than default limit value {}",
+    ),
+    ("min", "default", "default", "min", "min value {} is greater than default value {}"),
+    ("default", "max", "default", "max", "default value {} is greater than max value {}"),
 )
 
 
 def _check_limits_fit(limit: Obj, path: str, errors: ErrorList) -> None:
-    """Smaller and larger amounts of one resource stand in order."""
+    """Smaller and larger amounts of one resource stand in order. Upstream names a field and shows a value, at times another's."""
     for name in sorted({n for row in _ORDERED for f in row[:2] for n in limit.get(f) or ()}):
-        for low, high, at, words in _ORDERED:
+        for low, high, at, shown, words in _ORDERED:
             small, large = (get(limit, f, name) for f in (low, high))
             if small is not None and large is not None and quantity.parse(large) < quantity.parse(small):
-                errors.invalid(f"{path}.{at}[{name}]", get(limit, at, name), words.format(small, large))
+                errors.invalid(f"{path}.{at}[{name}]", get(limit, shown, name), words.format(small, large))
         usual, asked = get(limit, "default", name), get(limit, "defaultRequest", name)
         if usual is not None and asked is not None and usual != asked and not may_overcommit(name):
             why = f"default value {usual} must equal to defaultRequest value {asked} in {name}"
@@ -237,6 +256,11 @@ def _check_limits_fit(limit: Obj, path: str, errors: ErrorList) -> None:
     for name, ratio in (limit.get("maxLimitRequestRatio") or {}).items():
         if quantity.parse(ratio) < quantity.from_value(1):
             errors.invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, f"ratio {ratio} is less than 1")
+        low, high = (get(limit, f, name) for f in ("min", "max"))
+        most = quantity.parse(high).milli / quantity.parse(low).milli if low and high and quantity.parse(low) else None
+        if most is not None and quantity.parse(ratio).milli / 1000 > most:
+            why = f"ratio {ratio} is greater than max/min = {most:.6f}"
+            errors.invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, why)
 
 
 SCOPES = (
@@ -260,13 +284,75 @@ def check_resource_quota(obj: Obj, errors: ErrorList) -> None:
         if not wrong and "/" not in name and not known:
             errors.invalid(path, name, "must be a standard resource for quota")
         check_amount(name, amount, path, errors)
+    _check_scopes(spec, errors)
+    _check_scope_selector(spec, errors)
+
+
+_CONFLICTING = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
+_COMPUTE = ("cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory")
+_CLAIMS = ("persistentvolumeclaims", "requests.storage")
+_SCOPED = {
+    "BestEffort": ("pods",),
+    "VolumeAttributesClass": _CLAIMS,
+    **dict.fromkeys(
+        ("Terminating", "NotTerminating", "NotBestEffort", "PriorityClass", "CrossNamespacePodAffinity"),
+        ("pods", *_COMPUTE),
+    ),
+}
+"""Scope → the resources that it can be about."""
+_ONLY_EXISTS = (
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+    "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+)
+
+
+def _misplaced(scope: str, spec: Obj) -> list[str]:
+    """Limited resources that a scope cannot be about."""
+    fine = _SCOPED.get(scope)
+    return [n for n in sorted(spec.get("hard") or ()) if fine is not None and "/" not in n and n not in fine]
+
+
+def _check_scopes(spec: Obj, errors: ErrorList) -> None:
     scopes = spec.get("scopes") or []
     for scope in scopes:
         if scope not in SCOPES:
             errors.invalid("spec.scopes", scopes, "unsupported scope")
-    for pair in (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")):
-        if set(pair) <= set(scopes):
+        for _ in _misplaced(scope, spec):
+            errors.invalid("spec.scopes", scopes, "unsupported scope applied to resource")
+    for pair in _CONFLICTING:
+        if {*pair} <= {*scopes}:
             errors.invalid("spec.scopes", scopes, "conflicting scopes")
+
+
+def _check_scope_selector(spec: Obj, errors: ErrorList) -> None:
+    path, found = "spec.scopeSelector.matchExpressions", set()
+    for requirement in items(spec, "scopeSelector", "matchExpressions"):
+        scope, operator, values = (
+            requirement.get("scopeName", ""),
+            requirement.get("operator", ""),
+            requirement.get("values"),
+        )
+        found.add(scope)
+        if scope not in SCOPES:
+            errors.invalid(f"{path}.scopeName", scope, "unsupported scope")
+        for _ in _misplaced(scope, spec):
+            shown = go_struct(spec["scopeSelector"], "matchExpressions{scopeName operator values}")
+            errors.invalid(path, shown, "unsupported scope applied to resource")
+        if scope in SCOPES and scope not in ("PriorityClass", "VolumeAttributesClass") and operator != "Exists":
+            errors.invalid(f"{path}.operator", operator, _ONLY_EXISTS)
+        if operator in ("In", "NotIn"):
+            if not values:
+                why = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+                errors.required(f"{path}.values", why)
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                why = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
+                errors.invalid(f"{path}.values", values, why)
+        else:
+            errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
+    for pair in _CONFLICTING:
+        if {*pair} <= found:
+            errors.invalid(path, spec.get("scopes"), "conflicting scopes")
 
 
 def check_resource_quota_update(new: Obj, old: Obj, errors: ErrorList) -> None:

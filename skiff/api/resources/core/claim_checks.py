@@ -48,12 +48,12 @@ def check_claim_spec(spec: Obj, path: str, errors: ErrorList) -> None:
             _check_source(spec[field], f"{path}.{field}", errors)
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if reference and reference.get("namespace"):
-        if source:
-            errors.invalid(path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified")
-    elif source and reference:
+        if source is not None:
+            errors.invalid(path, {}, "may not be specified when dataSourceRef.namespace is specified")
+    elif source is not None and reference is not None:
         same = all((source.get(f) or "") == (reference.get(f) or "") for f in ("apiGroup", "kind", "name"))
         if not same:
-            errors.invalid(path, f"{path}.dataSource", "must match dataSourceRef")
+            errors.invalid(path, {}, "must match dataSourceRef")
     check_class_name(spec, path, errors, "volumeAttributesClassName")
 
 

@@ -93,7 +93,7 @@ def default_replication_controller(obj: Obj) -> None:
         if not get(obj, "metadata", "labels"):
             child(obj, "metadata")["labels"] = dict(labels)
     nil(replicas=1)(spec)
-    if spec.get("template"):
+    if spec.get("template") is not None:
         default_template(spec["template"])
     empty_status("replicas")(obj)
 

@@ -295,4 +295,5 @@ def check_selector_matches(template: Obj, selector: Obj | None, path: str, error
     except ValueError:
         return
     if not fits:
-        errors.invalid(f"{path}.metadata.labels", found, "`selector` does not match template `labels`")
+        shown = dict(sorted(found.items())) or None
+        errors.invalid(f"{path}.metadata.labels", shown, "`selector` does not match template `labels`")

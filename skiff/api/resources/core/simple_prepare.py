@@ -46,12 +46,12 @@ def prepare_claim(new: Obj, old: Obj | None) -> None:
     if old is None:
         new["status"] = {"phase": "Pending"}
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source and not _is_claim_source(source) and not reference:
+    if source is not None and not _is_claim_source(source) and reference is None:
         spec.pop("dataSource")
         source = None
-    if source and not reference:
+    if source is not None and reference is None:
         spec["dataSourceRef"] = dict(source)
-    elif reference and not source and not reference.get("namespace"):
+    elif reference is not None and source is None and not reference.get("namespace"):
         spec["dataSource"] = dict(reference)
 
 
