@@ -85,10 +85,9 @@ class WatchCache:
     async def current(self, namespace: str, name: str) -> Entry | None:
         """The object as of now. Until the cache is filled it comes from the store, and who asks for one object does not
         wait for all the others; who asks for many has them filled in."""
-        if self.loaded:
-            await self.fresh()
-            return self.get(namespace, name)
         await self.hub.caught_up()
+        if self.loaded:
+            return self.get(namespace, name)
         self._single += 1
         if self._single == SINGLE:
             self.hub.spawn(self.ready(), f"load {self.codec.prefix}")

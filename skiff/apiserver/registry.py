@@ -248,7 +248,8 @@ class CacheLookup:
         served = self._registry.served(gvr)
         if served is None:
             return None
-        self._registry.want(served.cache)
+        if not served.cache.loaded:
+            self._registry.want(served.cache)
         return served.cache
 
     def get(self, gvr: GVR, namespace: str, name: str) -> Obj | None:
