@@ -241,7 +241,7 @@ def not_acceptable(message: str) -> StatusError:
 
 
 def request_too_large(message: str) -> StatusError:
-    return status_error(413, "RequestEntityTooLarge", f"Request entity is too large: {message}")
+    return status_error(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
 
 
 def is_reason(error: BaseException, *reasons: str) -> bool:

@@ -53,11 +53,17 @@ def track(call: Call, new: Obj, old: Obj | None, manager: str) -> Obj:
     return new
 
 
+_GO_KINDS: dict[type, str] = {list: "array", str: "string", bool: "bool"}
+
+
 def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | None], Awaitable[Obj]]:
     """Makes the new object by applying a configuration to the current one; ownership is noted with it. Raises 400."""
     served = call.served
-    if not isinstance(patch, dict) or not isinstance(patch.get("metadata", {}), dict):
-        raise bad_request("error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}")
+    for value in (patch, (patch.get("metadata") if isinstance(patch, dict) else None) or {}):
+        if not isinstance(value, dict):
+            found = _GO_KINDS.get(type(value), "number")
+            why = f"json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+            raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
     config: Obj = {**patch, "metadata": dict(patch.get("metadata") or {})}
     metadata.match_namespace(config["metadata"], call.namespace)
     metadata.check_name(config["metadata"], call.info.name)

@@ -143,7 +143,8 @@ def media_type(content_type: str) -> str:
 
 def decode_body(request: Request, kind: str = "Object") -> tuple[Any, list[str]]:
     """The body as JSON data, from JSON, YAML or protobuf, and what a YAML text says twice. Raises 400, 413, 415."""
-    media = media_type(request.headers.get("content-type", "")) or JSON
+    given = request.headers.get("content-type", "")
+    media = media_type(given) if given else JSON
     if media == PROTOBUF:
         return load_protobuf(request.body, kind), []
     if media not in (JSON, YAML):
@@ -170,14 +171,30 @@ def load_json(body: bytes, kind: str) -> Any:
     return data
 
 
+_JSON_ERRORS = (
+    ("UTF-8", -1, "the text is not valid UTF-8"),
+    ("depth limit", -1, "exceeded max depth"),
+    ("content after document", 0, "after top-level value"),
+    ("expected ':'", 0, "after object key"),
+    ("expected ',' or '}'", 0, "after object key:value pair"),
+    ("expected ',' or ']'", 0, "after array element"),
+    ("expected a string key", 0, "looking for beginning of object key string"),
+    ("escaped sequence", 2, "in string escape code"),
+    ("control character", 1, "in string literal"),
+    ("trailing comma", 1, "looking for beginning of value"),
+    ("", 0, "looking for beginning of value"),
+)
+"""Words of orjson, how far behind the position the wrong character is (-1: it is not about one), words of Go."""
+
+
 def json_error(error: orjson.JSONDecodeError) -> str:
     """In the words of Go's decoder, as far as it says the same."""
-    rest = error.doc[error.pos : error.pos + 1] if isinstance(error.doc, str) else ""
-    if not rest:
-        return "unexpected end of JSON input"
-    if "UTF-8" in error.msg:
-        return error.msg
-    return f"invalid character {_go_character(rest)} looking for beginning of value"
+    behind, words = next((behind, words) for part, behind, words in _JSON_ERRORS if part in error.msg)
+    if behind < 0:
+        return words
+    at = error.pos + behind
+    character = error.doc[at : at + 1] if isinstance(error.doc, str) else ""
+    return f"invalid character {_go_character(character)} {words}" if character else "unexpected end of JSON input"
 
 
 def _go_character(character: str) -> str:
@@ -205,6 +222,19 @@ def load_yaml(body: bytes, kind: str) -> tuple[Any, list[str]]:
         raise undecodable(f"yaml: {e} ({_summary(body)})", kind) from None
     check_depth(body, data)
     return data, repeated
+
+
+def load_configuration(body: bytes) -> tuple[Any, list[str]]:
+    """The same for what is applied, in other words; nothing is an empty configuration."""
+    from skiff.apiserver import yamls
+
+    check_size(body)
+    try:
+        data, repeated = yamls.load_with_repeated(body)
+    except (ValueError, RecursionError) as e:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {e}") from None
+    check_depth(body, data)
+    return {} if data is None else data, repeated
 
 
 def load_protobuf(body: bytes, kind: str) -> Any:

@@ -135,8 +135,8 @@ def _watch_errors(o: ListOptions) -> list[FieldError]:
             errors.append(_no_match("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
         if o.match != "NotOlderThan":
             errors.append(not_supported("resourceVersionMatch", o.match, ["NotOlderThan"]))
-        if o.continue_token:
-            errors.append(_no_match("resourceVersionMatch is forbidden when continue is provided"))
+    if o.continue_token:
+        errors.append(_no_match("resourceVersionMatch is forbidden when continue is provided"))
     return errors
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from skiff.api.errors import StatusError
+from skiff.apiserver.negotiation import load_json
 from skiff.testing.builders import configmap, deployment, pod
 
 CM = "/api/v1/namespaces/default/configmaps"
@@ -195,3 +197,24 @@ ZEROS = [
 def test_nobody_owns_what_is_there_unset(api, url, body, fields):
     answer = api(lambda call: call("POST", url, {"metadata": {"name": "a"}} | body))
     assert set(answer.body["metadata"]["managedFields"][0]["fieldsV1"]) == fields
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        pytest.param(b"{} {}", "invalid character '{' after top-level value", id="two documents"),
+        pytest.param(b'{"a" 1}', "invalid character '1' after object key", id="no colon"),
+        pytest.param(b'{"a":1 "b"}', "invalid character '\"' after object key:value pair", id="no comma"),
+        pytest.param(b"[1 2]", "invalid character '2' after array element", id="no comma in a list"),
+        pytest.param(b"{a:1}", "invalid character 'a' looking for beginning of object key string", id="a bare key"),
+        pytest.param(b"[1,]", "invalid character ']' looking for beginning of value", id="a comma too many"),
+        pytest.param(b'"\\x"', "invalid character 'x' in string escape code", id="no such escape"),
+        pytest.param(b'{"a":', "unexpected end of JSON input", id="cut off"),
+        pytest.param(b'{"a":' * 2000, "exceeded max depth", id="too deep"),
+        pytest.param(b'{"a":"\xff"}', "the text is not valid UTF-8", id="no text"),
+    ],
+)
+def test_broken_json_is_told_in_the_words_of_gos_decoder(body, words):
+    with pytest.raises(StatusError) as caught:
+        load_json(body, "Pod")
+    assert f"json parse error: {words} (" in caught.value.message

@@ -71,7 +71,7 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
 
 def _configuration(call: Call, body: bytes, validation: str) -> Any:
     """Of an apply. Raises 400 for keys that stand twice, if that was asked for."""
-    data, repeated = negotiation.load_yaml(body, call.served.gvr.kind)
+    data, repeated = negotiation.load_configuration(body)
     if repeated and validation == "Strict":
         words = "\n  ".join(repeated)
         raise bad_request(
