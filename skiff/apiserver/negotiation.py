@@ -179,8 +179,8 @@ _JSON_ERRORS = (
     ("expected ',' or '}'", 0, "after object key:value pair"),
     ("expected ',' or ']'", 0, "after array element"),
     ("expected a string key", 0, "looking for beginning of object key string"),
-    ("escaped sequence", 2, "in string escape code"),
-    ("control character", 1, "in string literal"),
+    ("escaped sequence", 1, "in string escape code"),
+    ("control character", 0, "in string literal"),
     ("trailing comma", 1, "looking for beginning of value"),
     ("", 0, "looking for beginning of value"),
 )
