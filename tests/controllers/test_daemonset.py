@@ -1,7 +1,10 @@
 """Daemon sets: where pods belong and how templates roll out. Source: upstream pkg/controller/daemon."""
 
+import orjson
 import pytest
 
+from skiff.api.gvr import DAEMONSETS
+from skiff.controllers.common.history import new_revision
 from skiff.controllers.daemonset import plan as plans
 from tests.controllers.builders import NOON, at, meta, node, pod, template
 
@@ -136,3 +139,10 @@ def test_status():
         "updatedNumberScheduled": 1,
         "observedGeneration": 1,
     }
+
+
+def test_a_revision_is_told_by_its_bytes():
+    """kubectl and upstream's tests compare a revision's data with the patch that they make of the daemon set."""
+    revision = new_revision(ds(), DAEMONSETS, HASH, 1)
+    patch = {"spec": {"template": {**ds()["spec"]["template"], "$patch": "replace"}}}
+    assert orjson.dumps(revision["data"]) == orjson.dumps(patch, option=orjson.OPT_SORT_KEYS)

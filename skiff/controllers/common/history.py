@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
+
+import orjson
 
 from skiff.api.errors import StatusError, is_already_exists, is_not_found
 from skiff.api.gvr import CONTROLLERREVISIONS
@@ -18,8 +19,11 @@ REVISION_LABEL = "controller-revision-hash"
 
 
 def template_patch(owner: Obj) -> Obj:
-    """A strategic merge patch that gives the owner the template it has now."""
-    return {"spec": {"template": {**deepcopy(spec(owner)["template"]), "$patch": "replace"}}}
+    """A strategic merge patch that gives the owner the template it has now. Keys are sorted: upstream's clients compare
+    the bytes of it."""
+    patch = {"spec": {"template": {**spec(owner)["template"], "$patch": "replace"}}}
+    found: Obj = orjson.loads(orjson.dumps(patch, option=orjson.OPT_SORT_KEYS))
+    return found
 
 
 def number(revision: Obj) -> int:
