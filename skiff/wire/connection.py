@@ -133,6 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         self._streaming = False
         self._ending = False
         self._lost = False
+        self._worked = False
         self._eof = False
         self._deaf = False
         self._reading_paused = False
@@ -180,14 +181,26 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = True
         self._parser = self._slices = None
         self._queue.clear()
-        self.task.cancel()
         self._wake_writer()
+        if self._worked:
+            self._let_go()
+        else:
+            self.task.cancel()
+
+    def _let_go(self) -> None:
+        """Of what refers to this connection, too: its TLS state would wait for the garbage collector otherwise."""
+        del self.task
+        if self._upgraded is None:
+            del self._transport
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        self._worked = True
         self._core.connections.discard(self)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("connection ended by an error", exc_info=error)
-        if not self._lost and self._upgraded is None:
+        if self._lost:
+            self._let_go()
+        elif self._upgraded is None:
             self._transport.abort()
 
     def eof_received(self) -> bool:

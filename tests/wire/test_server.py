@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import gc
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +25,10 @@ async def echo(request: Request) -> Response:
 async def slow_echo(request: Request) -> Response:
     await asyncio.sleep(0)
     return await echo(request)
+
+
+async def stuck(request: Request) -> Response:
+    return await asyncio.get_running_loop().create_future()
 
 
 def exchange(data: bytes, handler=echo, **limits) -> bytes:
@@ -549,3 +555,35 @@ def test_who_is_about_to_ask_when_the_server_ends_still_gets_an_answer():
                 await closing
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "handler, data",
+    [
+        pytest.param(echo, b"", id="one that asked nothing"),
+        pytest.param(echo, GET, id="one that was answered at once"),
+        pytest.param(slow_echo, GET, id="one whose handler had to wait"),
+        pytest.param(stuck, GET, id="one whose handler still waits"),
+    ],
+)
+def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector(handler, data):
+    """Its TLS state is memory that the collector knows nothing of."""
+
+    async def main() -> bool:
+        async with serving(handler) as server:
+            async with connected(server) as peer:
+                await peer.send(data)
+                await eventually(lambda: server.connections == 1)
+                if handler is not stuck and data:
+                    await peer.response()
+                gone = weakref.ref(next(iter(server._core.connections)))
+                peer.reset()
+            await eventually(lambda: not server.connections)
+            await eventually(lambda: gone() is None)
+            return gone() is None
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())
+    finally:
+        gc.enable()
