@@ -567,3 +567,17 @@ def test_a_node_waits_for_the_pods_to_be_known(api):
         return [(await authorizer.authorize(Attributes(N1, "get", name=name, **wanted))).allowed for name in ("s", "t")]
 
     assert api(scenario) == [True, False]
+
+
+def test_who_binds_a_role_that_is_not_there_is_told_so():
+    """404 about the bindings' own kind, as upstream."""
+    lookup = rbac_world()
+    rbac = RBAC(lookup)
+    escalation = Escalation(rbac, Authorization([rbac]))
+    made = binding("w", "nowhere", {"kind": "User", "name": "alice"}, kind="Role", namespace="a")
+    with pytest.raises(StatusError) as caught:
+        asyncio.run(escalation.of_binding(UserInfo("bob"), made, None))
+    assert (caught.value.code, caught.value.message) == (
+        404,
+        'rolebindings.rbac.authorization.k8s.io "nowhere" not found',
+    )

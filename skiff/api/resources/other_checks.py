@@ -105,7 +105,9 @@ def _check_subject(subject: Obj, path: str, errors: ErrorList, *, namespaced: bo
 
 def check_binding_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     if new.get("roleRef") != old.get("roleRef"):
-        errors.invalid("roleRef", new.get("roleRef"), "cannot change roleRef")
+        ref = new.get("roleRef") or {}
+        shown = {"APIGroup": ref.get("apiGroup", ""), "Kind": ref.get("kind", ""), "Name": ref.get("name", "")}
+        errors.invalid("roleRef", shown, "cannot change roleRef")  # as upstream prints its internal type
 
 
 def check_priority_class(obj: Obj, errors: ErrorList) -> None:

@@ -6,10 +6,11 @@ registry/rbac/validation/rule.go.
 
 from collections.abc import Sequence
 
+from skiff.api.errors import not_found
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.authn import MASTERS
 from skiff.apiserver.authz import Attributes, Authorization
-from skiff.apiserver.authz.rbac import CLUSTERROLES, GROUP, RBAC, ROLES
+from skiff.apiserver.authz.rbac import CLUSTERROLEBINDINGS, CLUSTERROLES, GROUP, RBAC, ROLEBINDINGS, ROLES
 from skiff.apiserver.authz.rules import Rule, compile_rules, describe, go_strings, uncovered
 from skiff.wire.messages import UserInfo
 
@@ -36,7 +37,8 @@ class Escalation:
         return self._refusal(user, compile_rules(role.get("rules")), meta.get("namespace", ""))
 
     async def of_binding(self, user: UserInfo, binding: Obj, old: Obj | None) -> str:
-        """A RoleBinding or ClusterRoleBinding is written."""
+        """A RoleBinding or ClusterRoleBinding is written. Raises 404 for a role that is not there, as of the bindings'
+        kind, which is upstream's."""
         unchanged = old is not None and all(old.get(k) == binding.get(k) for k in ("roleRef", "subjects"))
         if MASTERS in user.groups or unchanged:
             return ""
@@ -46,7 +48,7 @@ class Escalation:
             return ""
         rules = self._rbac.role_rules((namespace if gvr is ROLES else "", ref.get("name", "")))
         if rules is None:
-            return f'{gvr.plural}.{GROUP} "{ref.get("name")}" not found'
+            raise not_found(ROLEBINDINGS if namespace else CLUSTERROLEBINDINGS, ref.get("name", ""))
         return self._refusal(user, rules, namespace)
 
     async def _may(self, user: UserInfo, verb: str, gvr: GVR, namespace: str, name: str) -> bool:
