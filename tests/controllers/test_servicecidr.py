@@ -117,6 +117,24 @@ async def test_objects_are_put_right(cluster):
         await asyncio.gather(repair, return_exceptions=True)
 
 
+async def test_a_restarted_server_leaves_objects_alone(cluster):
+    for i in range(5):
+        await cluster.client.create(SERVICES, service(f"web-{i}"))
+
+    async def uids():
+        return {a["metadata"]["name"]: a["metadata"]["uid"] for a in (await cluster.client.list(IPADDRESSES)).items}
+
+    before = await uids()
+    await cluster.restart_api()
+    repair = asyncio.create_task(cluster.api.service_ips.run())
+    try:
+        await asyncio.sleep(5)
+        assert await uids() == before
+    finally:
+        repair.cancel()
+        await asyncio.gather(repair, return_exceptions=True)
+
+
 async def test_a_range_stays_while_an_address_lies_in_it_alone(cluster):
     await cluster.client.create(SERVICECIDRS, cidr("more", "10.1.0.0/24"))
     await reaches(cluster, "more", READY)
