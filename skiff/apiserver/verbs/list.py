@@ -156,7 +156,7 @@ def _continue_expired(start: tuple[str, str]) -> StatusError:
 
 
 def _page(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int) -> Listing:
-    found = _selection(served, selection, after)
+    found = selected(served, selection, after)
     if not limit:
         return Listing(list(found), revision)
     entries = list(islice(found, limit + 1))
@@ -170,7 +170,7 @@ def _page(served: Served, selection: Selection, limit: int, after: tuple[str, st
     return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
 
 
-def _selection(served: Served, selection: Selection, after: tuple[str, str] | None) -> Iterable[Entry]:
+def selected(served: Served, selection: Selection, after: tuple[str, str] | None) -> Iterable[Entry]:
     """What is selected, sorted by key."""
     if selection.label is not None and selection.slot[0] in ("space", "all"):
         indexed = served.cache.by_label(*selection.label, selection.namespace, after)

@@ -21,7 +21,7 @@ from skiff.apiserver.fanout import Encode, Interest, Watcher
 from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
-from skiff.apiserver.verbs.list import candidates
+from skiff.apiserver.verbs.list import selected
 from skiff.store import Compacted
 from skiff.wire.messages import Response
 
@@ -96,7 +96,7 @@ def _open(
     watcher = Watcher(selection.slot, interest, cache.hub.waker, lambda w: _closed(cache, w, watchers))
     initial: Iterable[bytes] = ()
     if wanted.send_initial_events or (wanted.send_initial_events is None and not revision):
-        entries = list(_selected(served, selection))
+        entries = list(selected(served, selection, None))
         initial = _added(entries, encode)
         if wanted.send_initial_events and wanted.bookmarks:
             revision = cache.hub.revision
@@ -119,11 +119,6 @@ def _closed(cache: WatchCache, watcher: Watcher, watchers: dict[Watcher, None]) 
     cache.fanout.discard(watcher)
     watchers.pop(watcher, None)
     watcher.cancel_timers()
-
-
-def _selected(served: Served, selection: Selection) -> Iterator[Entry]:
-    found = candidates(served, selection)
-    return filter(selection.matches, found) if selection.matches is not None else found
 
 
 def _concerns(selection: Selection, change: Change) -> bool:
