@@ -342,6 +342,48 @@ def test_any_spdy_frames(world: World, data: Any) -> None:
     world.asked += 1
 
 
+UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io", "x", "")
+STREAMS = (
+    "exec?command=a&stdout=1&stdin=1",
+    "exec?command=a&tty=1&stdin=1",
+    "attach?stderr=1",
+    "portforward?ports=80",
+    "portforward?ports=x,-1",
+)
+talks = st.tuples(
+    st.sampled_from(STREAMS),
+    st.sampled_from(PROTOCOLS),
+    st.booleans(),
+    st.lists(frames | st.binary(max_size=20), max_size=6).map(b"".join),
+    st.lists(spdy | st.binary(max_size=12), min_size=1, max_size=6).map(b"".join),
+)
+
+
+@slices(talks)
+def test_any_talk_between_a_client_and_a_kubelet(world: World, data: Any) -> None:
+    """Client and kubelet say anything on a stream that the API server translates or passes on."""
+    (stream, protocol, old, says, answers) = data
+    path, _, query = f"/api/v1/namespaces/default/pods/p/{stream}".partition("?")
+    headers = (
+        dict(UPGRADE)
+        if not old
+        else {"connection": "Upgrade", "upgrade": "SPDY/3.1", "x-stream-protocol-version": protocol}
+    )
+    if protocol and not old:
+        headers["sec-websocket-protocol"] = protocol
+    world.kubelet.says = answers
+    try:
+        world.ask(Request("GET" if not old else "POST", path, query, headers, says))
+    finally:
+        world.kubelet.says = b""
+
+
 def test_a_status_is_valid_json_however_odd_the_names(world: World):
     found = converse(world, [b"GET /api/v1/namespaces/%F0%9F%98%80/pods/%22%5C%0A HTTP/1.1\r\nHost: x\r\n\r\n"])
     assert found.statuses == [404]

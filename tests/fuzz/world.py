@@ -84,14 +84,20 @@ class Records(logging.Handler):
 
 
 class NonsenseKubelet(Backends):
-    """Every node, pod and service is reached at once and answers with whatever was asked of it last."""
+    """Every node, pod and service is reached at once and answers with nonsense. says: on an upgraded connection; "": it
+    refuses to upgrade."""
+
+    says = b""
 
     def transport(self, target: Target) -> Any:
-        return Nonsense()
+        return Nonsense(self.says)
 
 
 class Nonsense:
     """A transport without network."""
+
+    def __init__(self, says: bytes):
+        self._says = says
 
     async def send(self, request: Request) -> Response:
         async def text() -> AsyncIterator[bytes]:
@@ -102,7 +108,7 @@ class Nonsense:
         return Response(200, {"content-type": "text/plain"}, b"\xff\x00")
 
     async def upgrade(self, request: Request) -> tuple[Response, Stream | None]:
-        return Response(400, {}, b"unable to upgrade"), None
+        return (Response(101), Junk(self._says)) if self._says else (Response(400, {}, b"unable to upgrade"), None)
 
     async def close(self) -> None:
         return None
@@ -142,13 +148,14 @@ class World:
             rbac=RBAC(registry.lookup),
         )
         assert identity.rbac is not None
+        self.kubelet = NonsenseKubelet(registry.lookup)
         self.server = APIServer(
             registry,
             authentication=Authentication([identity.bearer]),
             authorization=Authorization([SuperUser(), NodeAuthorizer(Graph(registry.lookup), ()), identity.rbac]),
             admission=Chain([]),
             identity=identity,
-            backends=NonsenseKubelet(registry.lookup),
+            backends=self.kubelet,
         )
         admit(self.server, service_cidrs=["10.96.0.0/12"], escalation=True)
         await self.server.start()
