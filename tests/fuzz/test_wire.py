@@ -101,6 +101,7 @@ def converse(world: World, pieces: list[bytes], *, wait_s: float = 0) -> Peer:
         core = Core(handler, Limits(), loop, contextvars.copy_context(), now=loop.time())
         connection, transport = Connection(core), Transport()
         connection.connection_made(transport)
+        task = connection.task
         for piece in pieces:
             if transport.closed:
                 break
@@ -113,9 +114,8 @@ def converse(world: World, pieces: list[bytes], *, wait_s: float = 0) -> Peer:
         connection.sweep(core.now)
         peer.closed = transport.closed
         (transport.protocol or connection).connection_lost(None)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait_for(asyncio.shield(connection.task), 60)
-        assert connection.task.done(), "the connection's task goes on"
+        await asyncio.wait([task], timeout=60)
+        assert task.done(), "the connection's task goes on"
         assert not core.connections, "the connection is not forgotten"
         peer.statuses = Answers(bytes(transport.written)).statuses
         return peer
