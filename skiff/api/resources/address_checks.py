@@ -47,7 +47,7 @@ def check_service_cidr(obj: Obj, errors: ErrorList) -> None:
         errors.required(path, "at least one CIDR required")
         return
     if len(cidrs) > 2:
-        errors.invalid(path, obj["spec"], "may only hold up to 2 values")
+        errors.invalid(path, {"CIDRs": cidrs}, "may only hold up to 2 values")
         return
     for i, cidr in enumerate(cidrs):
         _check_strict_cidr(cidr, f"{path}[{i}]", errors)

@@ -1,6 +1,7 @@
 """Validation of batch/v1. Source: pkg/apis/batch/validation/validation.go; schedules: robfig/cron, upstream's parser."""
 
 import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skiff.api import names
 from skiff.api.resources.checks import ErrorList, check_domain_path, check_label_selector, go_struct, shown_selector
@@ -178,19 +179,25 @@ def check_cron_job(obj: Obj, errors: ErrorList) -> None:
         errors.invalid("metadata.name", name, "must be no more than 52 characters")
 
 
-_zone = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*\Z")
-
-
 def _check_time_zone(zone: str | None, errors: ErrorList) -> None:
     if zone is None:
         return
     if not zone:
         errors.invalid("spec.timeZone", zone, "timeZone must be nil or non-empty string")
-    elif not _zone.match(zone) or any(p in (".", "..") or p.startswith("-") for p in zone.split("/")):
-        errors.invalid("spec.timeZone", zone, f"unknown time zone {zone}")
-    elif zone.lower() == "local":
+        return
+    if zone.lower() == "local":
         why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         errors.invalid("spec.timeZone", zone, why)
+    if zone not in ("Local", "UTC") and not _zone_exists(zone):
+        errors.invalid("spec.timeZone", zone, f"unknown time zone {zone}")
+
+
+def _zone_exists(zone: str) -> bool:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 _DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
@@ -199,8 +206,12 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _RANGES = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS))
 
 
+_schedule_zone = re.compile(r"(CRON_)?TZ=\S* ")
+
+
 def _check_schedule(schedule: str, errors: ErrorList) -> None:
-    why = schedule_error(schedule)
+    zone = _schedule_zone.match(schedule)
+    why = schedule_error(schedule[zone.end() :] if zone else schedule)
     if why:
         errors.invalid("spec.schedule", schedule, why)
     if "TZ" in schedule:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from skiff.api import names
 from skiff.api.resources.apps_checks import check_at_most_all, check_int_or_percent
-from skiff.api.resources.checks import ErrorList, check_label_selector, check_labels, go_struct
+from skiff.api.resources.checks import ErrorList, check_label_selector, check_labels, go_struct, shown_selector
 from skiff.api.resources.core.resource_checks import check_resource_requirements
 from skiff.api.resources.core.scheduling_checks import check_tolerations
 from skiff.api.resources.fields import get, items
@@ -22,7 +22,10 @@ SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-crit
 def check_disruption_budget(obj: Obj, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        errors.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
+        shown = go_struct(spec, "minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy")
+        if shown["Selector"] is not None:
+            shown["Selector"] = shown_selector(shown["Selector"])
+        errors.invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set")
     for field in ("minAvailable", "maxUnavailable"):
         if spec.get(field) is not None:
             check_int_or_percent(spec[field], f"spec.{field}", errors)
@@ -158,7 +161,8 @@ def check_runtime_class(obj: Obj, errors: ErrorList) -> None:
     keys = [[t.get(f, "") for f in ("key", "operator", "value", "effect")] for t in tolerations]
     for i, toleration in enumerate(tolerations):
         if keys[i] in keys[:i]:
-            shown = go_struct(toleration, "key", "operator", "value", "effect", "tolerationSeconds")
+            shown = dict(zip(("Key", "Operator", "Value", "Effect"), keys[i], strict=True))
+            shown["TolerationSeconds"] = toleration.get("tolerationSeconds")
             errors.duplicate(f"scheduling.tolerations[{i}]", shown)
 
 

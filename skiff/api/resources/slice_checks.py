@@ -26,8 +26,8 @@ MAX_COUNTER_SETS, MAX_COUNTERS, MAX_CONSUMPTIONS = 8, 32, 2
 MAX_ATTRIBUTES, MAX_VALUE, MAX_TAINTS, MAX_VALUES = 32, 64, 16, 10
 _NUMBER, _PRE, _BUILD = r"(0|[1-9]\d*)", r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)", r"[0-9a-zA-Z-]+"
 _SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE}(\.{_PRE})*)?(\+{_BUILD}(\.{_BUILD})*)?\Z", re.ASCII)
-_SCALARS = ("bool", "int", "string", "version")
-_LISTS = ("bools", "ints", "strings", "versions")
+_SCALARS = ("int", "bool", "string", "version")
+_LISTS = ("ints", "bools", "strings", "versions")
 
 
 def check_resource_slice(obj: Obj, errors: ErrorList) -> None:
@@ -158,7 +158,10 @@ def _check_attribute(attribute: Obj, path: str, errors: ErrorList) -> None:
         if len(version.encode()) > MAX_VALUE:
             errors.too_long(f"{path}.version", MAX_VALUE)
     if len(given) != 1:
-        errors.invalid(path, attribute if given else "", "exactly one value must be specified")
+        shown = {
+            f"{f.title().removesuffix('s')}Value{'s' * f.endswith('s')}": attribute.get(f) for f in (*_SCALARS, *_LISTS)
+        }
+        errors.invalid(path, shown if given else "", "exactly one value must be specified")
 
 
 def _check_taint(taint: Obj, path: str, errors: ErrorList) -> None:
