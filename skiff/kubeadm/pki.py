@@ -78,7 +78,7 @@ def ensure_pki(
         front_proxy = _authority(directory / "front-proxy-ca", "front-proxy-ca")
         apiserver = Spec("kube-apiserver", (), (SERVER,), api_server_names(node_name, node_ips, service_ip, domain))
         _leaf(directory / "apiserver", ca, apiserver)
-        _leaf(directory / "apiserver-kubelet-client", ca, Spec("kube-apiserver-kubelet-client", ("system:masters",)))
+        _leaf(directory / "apiserver-kubelet-client", ca, Spec("kube-apiserver-kubelet-client"))
         _leaf(directory / "front-proxy-client", front_proxy, Spec("front-proxy-client"))
         _leaf(directory / "kubelet", ca, kubelet_server(node_name, node_ips))
         if etcd:

@@ -3,12 +3,15 @@
 import asyncio
 
 import pytest
+from cryptography import x509
 
 from skiff.api import gvr as gvrs
 from skiff.api.types import GVR
 from skiff.apiserver.authz.bootstrap import load
 from skiff.controllers.credentials import ACCOUNTS
 from skiff.controllers.registry import CONTROLLERS
+from skiff.kubeadm import pki
+from skiff.kubeadm.kubeconfig import users
 from skiff.testing import builders
 
 VACS = GVR("storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", False)
@@ -90,3 +93,12 @@ async def test_no_controller_is_refused(cluster):
     assert sorted(set(cluster.refused)) == []
     names = [n["metadata"]["name"] for n in (await client.list(gvrs.NAMESPACES)).items]
     assert "team" not in names
+
+
+def test_nobody_but_the_administrator_is_a_master(tmp_path):
+    """Of all certificates that a cluster is made with."""
+    masters = [name for name, spec in users("node-1").items() if "system:masters" in spec.organizations]
+    assert masters == ["admin.conf"]
+    pki.ensure_pki(tmp_path, node_name="node-1", node_ips=["10.0.0.1"], service_ip="10.96.0.1")
+    for file in tmp_path.glob("*.crt"):
+        assert "system:masters" not in x509.load_pem_x509_certificate(file.read_bytes()).subject.rfc4514_string()

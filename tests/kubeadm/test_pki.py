@@ -69,7 +69,7 @@ def test_makes_everything_under_kubeadms_names(tmp_path, clock):
     assert dns == {"n1", "localhost", *services}
     assert ips == {ip_address(i) for i in ("10.96.0.1", "127.0.0.1", "::1", "10.89.0.1")}
     assert certificate(tmp_path, "apiserver-kubelet-client").subject.rfc4514_string() == (
-        "CN=kube-apiserver-kubelet-client,O=system:masters"
+        "CN=kube-apiserver-kubelet-client"
     )
 
 
