@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from skiff.api import openapi_protobuf
+from skiff.api import enums, openapi_protobuf
 from skiff.api.openapi_paths import MEDIA_TYPES, META, Operation, Parameter, Path, group_version_paths
 from skiff.api.resources import Resource
 
@@ -70,7 +70,9 @@ class Definitions:
         """The definition; references are bare names. The caller may change it."""
         if name in self._extra:
             return self._described(orjson.loads(orjson.dumps(self._extra[name])))
-        return orjson.loads(self._lines[name])[1]
+        definition = orjson.loads(self._lines[name])[1]
+        enums.add(name, definition)
+        return definition
 
 
 class OpenAPI:
@@ -170,7 +172,7 @@ def _data() -> FilePath:
 
 @cache
 def _data_digest() -> bytes:
-    return hashlib.sha256((_data() / "definitions.z").read_bytes()).digest()
+    return hashlib.sha256((_data() / "definitions.z").read_bytes() + enums.FILE.read_bytes()).digest()
 
 
 # Which definitions a group version needs.

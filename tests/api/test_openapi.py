@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from skiff.api import enums, schema
 from skiff.api.openapi import OpenAPI
 from skiff.api.openapi_protobuf import encode
 from skiff.api.resources import Resource
@@ -180,3 +181,21 @@ def test_custom_resources_come_and_go() -> None:
     patch = found["paths"]["/apis/a.b/v1/namespaces/{namespace}/foos/{name}"]["patch"]
     assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
     assert documents.v2(protobuf=False).etag != before
+
+
+def test_enumerations_are_published(documents: OpenAPI) -> None:
+    """What the server of upstream has beyond the published files (compared with its /openapi/v2)."""
+    document = documents.v3("api/v1")
+    assert document is not None
+    schemas = json.loads(document.plain())["components"]["schemas"]
+    fields = schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"]
+    values = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    assert fields["type"]["enum"] == values
+    listed = "".join(f'\n - `"{v}"`' for v in values)
+    assert fields["type"]["description"].endswith(f"\n\nPossible enum values:{listed}")
+    assert fields["ipFamilies"]["items"]["enum"] == ["", "IPv4", "IPv6"]
+
+
+def test_every_enumeration_belongs_to_a_definition() -> None:
+    names = {name.removeprefix("io.k8s.").removeprefix("api.") for name in schema.load().names()}
+    assert set(enums.table()) <= names

