@@ -26,7 +26,10 @@ _DROP: Any = object()
 
 
 class DecodeError(ValueError):
-    """The body cannot be this kind; the message is upstream's, to be wrapped into a 400."""
+    """The body cannot be this kind; the message is upstream's, to be wrapped into a 400. converted: what it says instead
+    of an object that was not text before (of a strategic merge patch)."""
+
+    converted = ""
 
 
 class _Odd(Exception):
@@ -382,7 +385,23 @@ class _Walk:
         if not self._names:
             return DecodeError(f"json: cannot unmarshal {kind} into Go value of type {node.go_type}")
         field = f"{self._struct}.{'.'.join(self._names)}"
-        return DecodeError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {node.go_type}")
+        error = DecodeError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {node.go_type}")
+        error.converted = _not_converted(node, value)
+        return error
+
+
+_GO_KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
+_RESTORED = {"array": "slice from ", "map": "map from ", "object": "struct from: "}
+
+
+def _not_converted(node: SchemaNode, value: Any) -> str:
+    """In the words of apimachinery pkg/runtime/converter.go."""
+    have = _GO_KINDS[type(value)]
+    if node.kind in _RESTORED:
+        return f"cannot restore {_RESTORED[node.kind]}{have}"
+    if have == "int64" and node.type == "string":
+        return f"cannot convert int64 to {node.go_type}"
+    return f"unrecognized type: {node.go_type}"
 
 
 def json_kind(value: Any) -> str:

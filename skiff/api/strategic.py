@@ -24,8 +24,11 @@ def strategic_merge_patch(document: Obj, patch: Any, node: SchemaNode | None) ->
     """`node`: the schema of the document. Raises StatusError 400 or 422 in upstream's words."""
     if node is None:
         raise bad_request("strategic merge patch format is not supported")
+    if patch is None:
+        return document
     if not isinstance(patch, dict):
-        raise bad_request("invalid JSON document")
+        kind = {list: "array", str: "string", bool: "bool"}.get(type(patch), "number")
+        raise bad_request(f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
     return _merge(document, patch, node)
 
 

@@ -116,7 +116,7 @@ class Paths:
         if answer is None:
             answer = self.discovery.find(path)
         if answer is None:
-            if path.startswith("/api/") or (path.startswith("/apis/") and path.count("/") > 2):
+            if path.startswith("/api/") or self.discovery.find("/".join(path.split("/")[:3])) is not None:
                 raise status_error(404, "NotFound", "the server could not find the requested resource", {})
             return Response(404, dict(TEXT), b"404 page not found\n")
         if request.method not in ("GET", "HEAD"):

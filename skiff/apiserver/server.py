@@ -184,9 +184,9 @@ class APIServer:
             env.cause.set(request.headers.get(CAUSE_HEADER, "")[:CAUSE_LIMIT] or inherited or env.uid())
         served, verb = self.plans.route(standing.plan)
         call = Call(self, request, info, served, user, params, list(served.resource.warnings))
-        if reads or info.subresource in LONG_RUNNING:
-            return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
         try:
+            if reads or info.subresource in LONG_RUNNING:
+                return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
             async with asyncio.timeout(allotted(params, self.timeout_s)):
                 return await verb(call)
         except StatusError as e:

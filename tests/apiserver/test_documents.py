@@ -216,7 +216,7 @@ def test_yaml_says_twice_what_is_there_twice(api):
     "url, type",
     [
         pytest.param("/apis/nope", "text/plain; charset=utf-8", id="a group"),
-        pytest.param("/apis/nope/v1", "application/json", id="a version"),
+        pytest.param("/apis/apps/v9", "application/json", id="a version"),
     ],
 )
 def test_nothing_there(api, url, type):

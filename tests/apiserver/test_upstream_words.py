@@ -58,6 +58,9 @@ def test_yaml_says_it_twice_and_is_refused(api):
 
 
 PATCHES = [
+    pytest.param(STRATEGIC, {"spec": {"replicas": "x"}}, 'map[spec:map[replicas:x]]": unrecognized type: int32', id="text for a number, strategic"),
+    pytest.param(STRATEGIC, {"metadata": {"labels": {"a": 1}}}, 'map[metadata:map[labels:map[a:1]]]": cannot convert int64 to string', id="a number for text, strategic"),
+    pytest.param(STRATEGIC, {"metadata": {"labels": "x"}}, 'map[metadata:map[labels:x]]": cannot restore map from string', id="text for a map, strategic"),
     pytest.param(STRATEGIC, {"spec": {"foo": [None, True]}}, 'map[spec:map[foo:[<nil> true]]]": strict decoding error: unknown field "spec.foo"', id="unknown field, strategic"),
     pytest.param(MERGE, {"spec": {"foo": 1}}, 'strict decoding error: unknown field "spec.foo"', id="unknown field, merge"),
     pytest.param(MERGE, {"spec": {"replicas": "x"}}, "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32", id="wrong type"),
@@ -218,3 +221,9 @@ def test_broken_json_is_told_in_the_words_of_gos_decoder(body, words):
     with pytest.raises(StatusError) as caught:
         load_json(body, "Pod")
     assert f"json parse error: {words} (" in caught.value.message
+
+
+def test_a_deprecated_resource_is_deprecated_when_nothing_is_there(api):
+    answer = api(lambda call: call("GET", "/api/v1/namespaces/default/endpoints/x"))
+    words = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    assert (answer.status, answer.headers["warning"]) == (404, f'299 - "{words}"')

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import apiserver
+import api_process
 import pytest
 
 
@@ -15,6 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apiserver.Server]:
-    with apiserver.running(tmp_path_factory.mktemp("server")) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_process.Server]:
+    with api_process.running(tmp_path_factory.mktemp("server")) as server:
         yield server

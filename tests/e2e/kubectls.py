@@ -95,3 +95,22 @@ def version(program: str) -> tuple[int, int]:
     done = subprocess.run([program, "version", "--client", "-o", "json"], capture_output=True, text=True, check=True)
     client = json.loads(done.stdout)["clientVersion"]
     return int(client["major"]), int(client["minor"].rstrip("+"))
+
+
+def environment(program: str, kubeconfig: Path, directory: Path, **more: str) -> dict[str, str]:
+    """For a shell in which `kubectl` is the program: PATH begins with it, the kubeconfig is a copy in `directory`."""
+    programs = directory / "bin"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(program)
+    config = directory / "config"
+    shutil.copyfile(kubeconfig, config)
+    path = f"{programs}:{os.environ['PATH']}"
+    fixed = {"PATH": path, "HOME": str(directory), "KUBECONFIG": str(config), "LANG": "C.UTF-8", "TZ": "UTC"}
+    return {**fixed, **more}
+
+
+def run(environment: dict[str, str], *words: str) -> str:
+    """kubectl in such an environment; fails when it fails."""
+    done = subprocess.run(["kubectl", *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"kubectl {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout

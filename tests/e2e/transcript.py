@@ -11,7 +11,7 @@
 
 `$ ` runs a command once, `$~ ` again and again until its output fits (what changes by itself takes a while); `> ` continues
 it. Standard output and error are compared together. `[n]` at the end is the exit code. A line `...` stands for any lines.
-`{<1.24}` or `{>=1.24}` before a command or a line: for those versions of kubectl only. Words in angle brackets stand for
+`{<1.24}` or `{>=1.24}` before a command or a line, or both: for those versions of kubectl only. Words in angle brackets stand for
 what differs between runs (see PLACEHOLDERS); all others, such as `<none>`, for themselves. Runs of spaces within a line
 are equal to one another, because columns are as wide as what stands in them; the indentation counts.
 """
@@ -82,11 +82,13 @@ def parse(text: str, version: tuple[int, int]) -> list[Step]:
 
 
 def _condition(line: str, version: tuple[int, int]) -> tuple[str, bool]:
-    found = _CONDITION.match(line)
-    if not found:
-        return line, True
-    bound = (int(found[2]), int(found[3]))
-    return line[found.end() :], version < bound if found[1] == "<" else version >= bound
+    """The line without its conditions, and whether all of them hold."""
+    holds = True
+    while found := _CONDITION.match(line):
+        bound = (int(found[2]), int(found[3]))
+        holds &= version < bound if found[1] == "<" else version >= bound
+        line = line[found.end() :]
+    return line, holds
 
 
 def fits(expected: Sequence[str], output: str) -> bool:

@@ -117,7 +117,8 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
         try:
             obj, warnings = served.read(made, validation="Ignore" if again else validation, known=own)
         except DecodeError as e:
-            raise invalid_patch(_shown(call, kind, old), str(e)) from None
+            why = e.converted if kind == STRATEGIC and e.converted else str(e)
+            raise invalid_patch(_shown(call, kind, old), why) from None
         call.warnings += warnings
         meta = obj["metadata"]
         metadata.match_namespace(meta, call.namespace)

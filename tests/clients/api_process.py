@@ -1,7 +1,5 @@
-"""An API server and the controllers as processes, without nodes: enough for every client that runs no containers."""
+"""An API server as a process of its own, without controllers and nodes: what a client sees is the server's doing alone."""
 
-import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -30,27 +28,24 @@ class Server:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Server]:
-    """Ready when entered; ended, with all its processes, when left."""
+    """Ready when entered; ended when left."""
     pki = directory / "pki"
     url = f"https://127.0.0.1:{_free_port()}"
     ensure_pki(pki, node_name="node-1", node_ips=["127.0.0.1"], service_ip="10.96.0.1")
     write_kubeconfigs(directory, pki, server=url, node_name="node-1")
     server = Server(url, directory / "admin.conf", directory)
-    processes = [_start(directory, "apiserver", *_api_flags(pki, url), f"--store=sqlite://{directory / 'state.db'}")]
+    with (directory / "apiserver.log").open("wb") as log:
+        argv = [sys.executable, "-m", "skiff", "apiserver", "--store=memory", *_flags(pki, url)]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        _wait_ready(server, processes[0])
-        kubeconfig = directory / "controller-manager.conf"
-        root = f"--root-ca-file={pki / 'ca.crt'}"
-        processes.append(_start(directory, "controller-manager", f"--kubeconfig={kubeconfig}", root))
+        _wait_ready(server, process)
         yield server
     finally:
-        for process in reversed(processes):
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait(timeout=30)
+        process.terminate()
+        process.wait(timeout=30)
 
 
-def _api_flags(pki: Path, url: str) -> list[str]:
+def _flags(pki: Path, url: str) -> list[str]:
     return [
         "--bind-address=127.0.0.1",
         f"--secure-port={url.rpartition(':')[2]}",
@@ -61,13 +56,8 @@ def _api_flags(pki: Path, url: str) -> list[str]:
         f"--service-account-key-file={pki / 'sa.pub'}",
         f"--service-account-signing-key-file={pki / 'sa.key'}",
         "--service-cluster-ip-range=10.96.0.0/12",
+        "--shutdown-grace-seconds=0",
     ]
-
-
-def _start(directory: Path, name: str, *flags: str) -> "subprocess.Popen[bytes]":
-    with (directory / f"{name}.log").open("wb") as log:
-        argv = [sys.executable, "-m", "skiff", name, *flags]
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(os.environ))
 
 
 def _free_port() -> int:
