@@ -105,7 +105,8 @@ class Plans:
             return served, plan.verb
         return plan.served, plan.verb
 
-    def standing(self, plan: Plan, user: UserInfo, flow: FlowControl | None) -> Standing:
+    def standing(self, plan: Plan, user: UserInfo, flow: FlowControl | None, lasting: bool) -> Standing:
+        """lasting: further requests will come with this very UserInfo; others would only fill the table."""
         if flow is not None and flow.generation != self._flow_generation:
             self._flow_generation = flow.generation
             self._standings.clear()
@@ -113,7 +114,7 @@ class Plans:
         found = self._standings.get(key)
         if found is None:
             found = Standing(user, plan, flow.classify(user, plan.info) if flow is not None else None)
-            if plan.kept:
+            if plan.kept and lasting:
                 if len(self._standings) >= STANDINGS:
                     self._standings.clear()
                 self._standings[key] = found

@@ -147,12 +147,13 @@ class APIServer:
     async def _guarded(self, request: Request, plan: Plan, info: RequestInfo, params: Params) -> Response:
         inherited = env.cause.get() if request.user is not None else ""  # a connection's context knows nothing
         user = self.authentication.known(request) or await self.authentication.authenticate(request)
+        lasting = self.authentication.lasts(request)
         # Place in the chain: audit.
         if impersonation.is_asked(request):
             asked = _attributes(user, info, params)
-            user = await self.impersonation.act(request, asked, self.authorization)
+            user, lasting = await self.impersonation.act(request, asked, self.authorization), False
         request.user = user
-        standing = self.plans.standing(plan, user, self.flow)
+        standing = self.plans.standing(plan, user, self.flow, lasting)
         serve = self._permitted(request, info, standing, params, inherited)
         if self.flow is not None:
             return await self.flow.run(standing.flow, info, serve)

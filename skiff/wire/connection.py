@@ -39,7 +39,7 @@ LOCAL_SEND_BYTES = 256 * 1024
 """What the kernel may hold for a peer on this machine: more of it only leaves the cache before it is read."""
 READ_BYTES = 64 * 1024
 MAX_PIPELINED = 16
-REPEATED_BYTES = 8192
+REPEATED_BYTES = 4096
 """A longer head is not kept for comparison."""
 
 

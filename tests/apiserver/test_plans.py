@@ -267,6 +267,7 @@ def test_impersonation_is_looked_at_each_time(api, tmp_path):
             request = Request("GET", "/api/v1/nodes", headers=headers, notes=notes)
             await call.server.handler(request)
             found.append(request.user.name)
+        assert not call.server.plans._standings, "such users do not come again"
         lookup.remove(CLUSTERROLEBINDINGS, "", "r")
         answer = await call.server.handler(Request("GET", "/api/v1/nodes", headers=headers, notes=notes))
         return [*found, b"cannot impersonate" in answer.body]

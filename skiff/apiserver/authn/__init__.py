@@ -55,6 +55,10 @@ class Authentication:
             return None
         return user
 
+    def lasts(self, request: Request) -> bool:
+        """Whether next requests can bring the very same UserInfo."""
+        return request.user is not None or _USER in request.notes
+
     async def authenticate(self, request: Request) -> UserInfo:
         """The caller with system:authenticated (or anonymous with system:unauthenticated). Raises StatusError 401.
 
