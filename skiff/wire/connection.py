@@ -11,7 +11,6 @@ import contextlib
 import contextvars
 import logging
 import re
-import socket
 import types
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
@@ -35,8 +34,6 @@ SLICE = 112 * 1024
 """What is written at a time of a large body: seven TLS records; with what encrypts it, it fits in the CPU's cache and
 below the size from which the C library asks the kernel for each allocation."""
 WAITING_BYTES = 64 * 1024
-LOCAL_SEND_BYTES = 256 * 1024
-"""What the kernel may hold for a peer on this machine: more of it only leaves the cache before it is read."""
 READ_BYTES = 64 * 1024
 MAX_PIPELINED = 16
 REPEATED_BYTES = 4096
@@ -167,10 +164,6 @@ class Connection(asyncio.BufferedProtocol):
         if ssl_object is not None:
             self._peer_cert = ssl_object.getpeercert(binary_form=True)
         self._transport.set_write_buffer_limits(high=WAITING_BYTES)
-        own = transport.get_extra_info("sockname")
-        if self._remote and own and own[0] == self._remote:
-            connected = transport.get_extra_info("socket")
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BYTES)
         self._core.connections.add(self)
         self.task = self._core.loop.create_task(
             self._work(), name=f"connection from {self._remote}", context=self._core.context.copy()
