@@ -338,7 +338,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._deaf:
             return
         self._owe_continue = False
-        http10 = self._parser.get_http_version() == "1.0"
+        version = self._parser.get_http_version()
+        http10 = version == "1.0"
+        if version not in ("1.0", "1.1"):
+            self._refuse(_text(400, "400 Bad Request: unsupported protocol version"))
+            return
         try:
             request = self._request(http10)
         except ValueError:
@@ -423,9 +427,10 @@ class Connection(asyncio.BufferedProtocol):
     async def _work(self) -> None:
         """The connection's task: carries on what the fast path could not finish."""
         while not self._lost:
-            self._busy = False
-            if self._queue or self._reading_paused or self._owe_continue:
-                self._core.loop.call_soon(self._pump)
+            if self._handoff is None:  # otherwise a request has come before this task's first step
+                self._busy = False
+                if self._queue or self._reading_paused or self._owe_continue:
+                    self._core.loop.call_soon(self._pump)
             interrupted = await self._park()
             if self._handoff is None:
                 continue

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httptools
 import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -73,17 +72,45 @@ class Peer:
     closed: bool = False
 
 
-class Answers:
-    """Parses responses, as a client would."""
+def statuses_of(data: bytes, methods: list[str]) -> list[int]:
+    """The responses' statuses, as a client reads them that knows what it has asked. Raises Wrong for what is no HTTP.
+    methods: of the requests that were understood; one more answer may follow, for what was not."""
+    found: list[int] = []
+    asked = [*methods, ""]
+    while data:
+        head, end, data = data.partition(b"\r\n\r\n")
+        line, *lines = head.split(b"\r\n")
+        if not end or not line.startswith(b"HTTP/1.1 ") or (not asked and line[9:12] != b"100"):
+            raise Wrong(f"no HTTP response: {head[:200]!r}")
+        headers = {name.lower(): value for name, _, value in (text.partition(b": ") for text in lines)}
+        status = int(line[9:12])
+        found.append(status)
+        if status == 101:
+            break
+        if status < 200:
+            continue
+        if asked.pop(0) == "HEAD" or status in (204, 304):
+            continue
+        if headers.get(b"transfer-encoding") == b"chunked":
+            data = _after_chunks(data)
+        else:
+            length = int(headers.get(b"content-length", len(data)))
+            if len(data) < length:
+                raise Wrong("a body is cut off")
+            data = data[length:]
+        if headers.get(b"connection") == b"close" and data:
+            raise Wrong(f"more after the last answer: {data[:200]!r}")
+    return found
 
-    def __init__(self, data: bytes):
-        self.statuses: list[int] = []
-        self._parser: Any = httptools.HttpResponseParser(self)
-        with contextlib.suppress(httptools.HttpParserUpgrade):
-            self._parser.feed_data(data)
 
-    def on_headers_complete(self) -> None:
-        self.statuses.append(self._parser.get_status_code())
+def _after_chunks(data: bytes) -> bytes:
+    """A stream may end with the connection."""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        data = data[int(size, 16) + 2 :]
+        if not int(size, 16):
+            break
+    return data
 
 
 def converse(world: World, pieces: list[bytes], *, wait_s: float = 0) -> Peer:
@@ -117,7 +144,7 @@ def converse(world: World, pieces: list[bytes], *, wait_s: float = 0) -> Peer:
         await asyncio.wait([task], timeout=60)
         assert task.done(), "the connection's task goes on"
         assert not core.connections, "the connection is not forgotten"
-        peer.statuses = Answers(bytes(transport.written)).statuses
+        peer.statuses = statuses_of(bytes(transport.written), [request.method for request in peer.seen])
         return peer
 
     found: Peer = world.run(main())
@@ -340,6 +367,33 @@ def test_any_spdy_frames(world: World, data: Any) -> None:
 
     world.run(main())
     world.asked += 1
+
+
+def test_answers_come_in_order_though_the_first_bytes_come_with_the_connection(world: World):
+    """As TLS hands them over: before the connection's task has made a step. The first answer takes its time."""
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+
+        async def handler(request: Request) -> Response:
+            if request.path == "/slow":
+                await asyncio.sleep(1)
+            return Response(200 if request.path == "/slow" else 404)
+
+        core = Core(handler, Limits(), loop, contextvars.copy_context(), now=loop.time())
+        connection, transport = Connection(core), Transport()
+
+        def begin() -> None:
+            connection.connection_made(transport)
+            connection.data_received(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /quick HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        loop.call_soon(begin)
+        await asyncio.sleep(5)
+        connection.connection_lost(None)
+        await asyncio.sleep(1)
+        return statuses_of(bytes(transport.written), ["GET", "GET"])
+
+    assert world.run(main()) == [200, 404]
 
 
 UPGRADE = {
