@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from skiff.store import Event, FutureRevision, Mismatch, Record, StoreError, Unavailable
+from skiff.store import Event, FutureRevision, Mismatch, Put, Record, StoreError, Unavailable
 from skiff.store import sqlite_rows as rows
 from skiff.store.changes import Op, decide
 
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 GROUP = 128
 """Transactions in one commit, at most: the loop is busy with them for a millisecond or two."""
+
+GROUP_BYTES = 1 << 20
+"""The same, by the values' size: after a large one the group is complete."""
 
 SWEEP_WINDOW = 256
 """Revisions that one step of compaction covers; writers wait for one step at most."""
@@ -107,13 +110,24 @@ class Writer:
         self._loop.call_soon(self._begin)  # what else arrives in this turn comes along
 
     def _begin(self) -> None:
-        jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), GROUP))]
+        jobs = self._take()
         if jobs or (self._sweeping and self._idle is None):
             self._work.put(self._stage(jobs) if jobs else [])
             return
         self._busy = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+    def _take(self) -> list[Write | Compact]:
+        """The jobs of the next group, in order of arrival."""
+        jobs: list[Write | Compact] = []
+        weight = 0
+        while self._jobs and len(jobs) < GROUP and weight < GROUP_BYTES:
+            job = self._jobs.popleft()
+            jobs.append(job)
+            if isinstance(job, Write):
+                weight += sum([len(op.value) for op in job.ops if isinstance(op, Put)])
+        return jobs
 
     def _stage(self, jobs: list[Write | Compact]) -> list[Outcome]:
         """Everything but the commit. After a failure there is nothing to commit."""
@@ -193,8 +207,10 @@ class Writer:
 
     def _done(self, outcomes: list[Outcome]) -> None:
         """On the loop again."""
-        self._deliver(outcomes)
-        self._begin()
+        try:
+            self._deliver(outcomes)
+        finally:
+            self._begin()
 
     # -- when it fails
 

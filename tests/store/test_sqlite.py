@@ -286,3 +286,44 @@ def test_what_waits_for_a_place_when_the_store_closes_is_told(path, monkeypatch)
         assert all(isinstance(r, Unavailable) for r in results[2:])
 
     asyncio.run(test())
+
+
+def test_large_values_are_committed_in_groups_of_their_own(path, monkeypatch):
+    """Writing a group keeps the loop busy, which must not be for long."""
+    groups = []
+    write = sqlite_writer.Writer._write
+    monkeypatch.setattr(sqlite_writer, "GROUP_BYTES", 1000)
+    monkeypatch.setattr(
+        sqlite_writer.Writer, "_write", lambda self, jobs: groups.append(len(jobs)) or write(self, jobs)
+    )
+
+    async def test():
+        store = await SqliteStore.open(path)
+        sizes = [10, 10, 2000, 600, 600, 10]
+        writes = [store.txn([Put(f"/{i}", b"x" * size)]) for i, size in enumerate(sizes)]
+        assert await asyncio.gather(*writes) == [2, 3, 4, 5, 6, 7]
+        await store.close()
+
+    asyncio.run(test())
+    assert groups == [3, 2, 1]
+
+
+def test_a_watcher_that_raises_does_not_stop_the_writer(path):
+    async def test():
+        store = await SqliteStore.open(path)
+        told = asyncio.get_running_loop().create_future()
+        told.get_loop().set_exception_handler(lambda loop, context: told.set_result(str(context["exception"])))
+        publish = store._fanout.publish
+
+        def broken(revision, events):
+            store._fanout.publish = publish
+            raise RuntimeError("broken")
+
+        store._fanout.publish = broken
+        lost = asyncio.create_task(store.txn([Put("/a", b"")]))
+        assert await told == "broken"
+        assert await store.txn([Put("/b", b"")]) == 3
+        lost.cancel()
+        await store.close()
+
+    asyncio.run(test())
