@@ -261,8 +261,11 @@ def _check_resize_policy(policies: Any, path: str, errors: ErrorList, pod: PodCo
         if resource in seen:
             errors.duplicate(f"{path}[{i}]", resource)
         seen.add(resource)
-        errors.one_of(path, resource, ("cpu", "memory"))
-        errors.one_of(path, restart, ("NotRequired", "RestartContainer"))
+        for value, allowed in ((resource, ("cpu", "memory")), (restart, ("NotRequired", "RestartContainer"))):
+            if value:
+                errors.one_of(path, value, allowed)
+            else:
+                errors.required(path)
         if pod.spec.get("restartPolicy") == "Never" and restart != "NotRequired":
             errors.invalid(path, restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
 

@@ -11,6 +11,7 @@ from skiff.api.resources.core.reference_checks import (
     check_resource_reference,
 )
 from skiff.api.resources.core.volume_checks import check_no_backsteps
+from skiff.api.resources.fields import get, items
 from skiff.api.types import Obj
 
 
@@ -48,6 +49,25 @@ def _check_value_source(variable: Obj, path: str, errors: ErrorList) -> None:
         errors.invalid(path, "", "may not be specified when `value` is not empty")
     elif len(given) > 1:
         errors.invalid(path, "", "may not have more than one field specified at a time")
+
+
+def check_file_volumes(spec: Obj, path: str, errors: ErrorList) -> None:
+    """Files that variables are read from lie in volumes of the pod that containers can write."""
+    volumes = {v.get("name", ""): v for v in items(spec, "volumes")}
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for i, container in enumerate(items(spec, field)):
+            for j, variable in enumerate(items(container, "env")):
+                reference = get(variable, "valueFrom", "fileKeyRef")
+                if reference is None:
+                    continue
+                here, name = (
+                    f"{path}.{field}[{i}].env[{j}].valueFrom.fileKeyRef.volumeName",
+                    reference.get("volumeName", ""),
+                )
+                if name not in volumes:
+                    errors.not_found(here, name)
+                elif volumes[name].get("emptyDir") is None:
+                    errors.invalid(here, name, "referenced volume must be of type emptyDir")
 
 
 def _check_file_reference(reference: Obj, path: str, errors: ErrorList) -> None:

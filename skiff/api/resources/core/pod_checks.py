@@ -17,16 +17,20 @@ from skiff.api.resources.core.container_checks import (
     check_image_whitespace,
     check_init_containers,
 )
-from skiff.api.resources.core.resource_checks import check_resource_name, check_resource_requirements, is_huge_page
+from skiff.api.resources.core.environment_checks import check_file_volumes
+from skiff.api.resources.core.pod_resource_checks import check_pod_resources
+from skiff.api.resources.core.resource_checks import check_resource_requirements
 from skiff.api.resources.core.scheduling_checks import check_affinity, check_spread, check_tolerations
 from skiff.api.resources.core.security_checks import check_pod_security
 from skiff.api.resources.core.volume_checks import check_volumes
+from skiff.api.resources.core.windows_checks import check_host_process, check_system
 from skiff.api.resources.fields import get, items
 from skiff.api.selectors import from_label_selector
 from skiff.api.types import Obj
 
 MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
 
@@ -38,6 +42,9 @@ def check_pod(pod: Obj, errors: ErrorList) -> None:
     check_pod_spec(spec, "spec", errors, pod_name=metadata.get("name", ""), is_pod=True)
     if not spec.get("serviceAccountName"):
         _forbid_tokens(spec, errors)
+    for i, volume in enumerate(items(spec, "volumes")):
+        if volume.get("image") is not None and not volume["image"].get("reference"):
+            errors.required(f"spec.volumes[{i}].image.reference")
     for field in ("containers", "initContainers"):
         for i, container in enumerate(items(spec, field)):
             check_image_whitespace(container, f"spec.{field}[{i}]", errors)
@@ -92,13 +99,14 @@ def check_pod_spec(spec: Obj, path: str, errors: ErrorList, *, pod_name: str = "
     if spec.get("terminationGracePeriodSeconds") is None:
         errors.required(f"{path}.terminationGracePeriodSeconds")
     volumes = check_volumes(spec.get("volumes") or (), f"{path}.volumes", errors, pod_name=pod_name)
-    claims = {c.get("name", "") for c in spec.get("resourceClaims") or ()}
+    claims = {c["name"] for c in spec.get("resourceClaims") or () if c.get("name")}
     pod = PodContext(spec, volumes, is_pod, claims)
     _check_claims(spec.get("resourceClaims") or (), f"{path}.resourceClaims", errors)
     check_containers(spec.get("containers") or [], f"{path}.containers", errors, pod)
     check_init_containers(spec.get("initContainers") or [], f"{path}.initContainers", errors, pod)
     check_ephemeral_containers(spec.get("ephemeralContainers") or [], f"{path}.ephemeralContainers", errors, pod)
-    _check_pod_resources(spec, path, errors)
+    if spec.get("resources"):
+        check_pod_resources(spec, path, errors)
     if spec.get("hostNetwork"):
         _check_host_network(spec, path, errors, is_pod=is_pod)
     _check_policy(spec.get("restartPolicy", ""), ("Always", "OnFailure", "Never"), f"{path}.restartPolicy", errors)
@@ -112,18 +120,21 @@ def check_pod_spec(spec: Obj, path: str, errors: ErrorList, *, pod_name: str = "
         errors.rule(f"{path}.readinessGates[{i}].conditionType", kind, labels.key_errors(kind))
     _check_gates(spec.get("schedulingGates") or (), f"{path}.schedulingGates", errors)
     check_spread(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints", errors)
+    check_host_process(spec, path, errors)
     _check_host_users(spec, path, errors)
     _check_names(spec, path, errors)
     check_tolerations(spec.get("tolerations"), f"{path}.tolerations", errors)
     _check_host_aliases(spec.get("hostAliases") or (), f"{path}.hostAliases", errors)
     if spec.get("preemptionPolicy") is not None:
-        errors.one_of(f"{path}.preemptionPolicy", spec["preemptionPolicy"], ("PreemptLowerPriority", "Never"))
+        _check_policy(spec["preemptionPolicy"], PREEMPTION_POLICIES, f"{path}.preemptionPolicy", errors)
     if spec.get("overhead"):
         check_resource_requirements({"limits": spec["overhead"]}, f"{path}.overhead", errors)
     if spec.get("os") is not None:
         _check_policy(
             spec["os"].get("name", ""), ("linux", "windows"), f"{path}.os", errors, required_at=f"{path}.os.name"
         )
+        check_system(spec, path, errors)
+    check_file_volumes(spec, path, errors)
 
 
 def _check_policy(value: str, allowed: tuple[str, ...], path: str, errors: ErrorList, required_at: str = "") -> None:
@@ -131,6 +142,9 @@ def _check_policy(value: str, allowed: tuple[str, ...], path: str, errors: Error
         errors.required(required_at or path)
     else:
         errors.one_of(path, value, allowed)
+
+
+_CLAIM_SOURCES = ("resourceClaimName", "resourceClaimTemplateName")
 
 
 def _check_claims(claims: Any, path: str, errors: ErrorList) -> None:
@@ -144,30 +158,16 @@ def _check_claims(claims: Any, path: str, errors: ErrorList) -> None:
         else:
             errors.rule(f"{here}.name", name, names.is_dns1123_label(name))
         seen.add(name)
-        given = [f for f in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(f) is not None]
+        given = [f for f in _CLAIM_SOURCES if claim.get(f) is not None]
+        shown = {"Name": name} | {f[0].upper() + f[1:]: claim.get(f) for f in _CLAIM_SOURCES}
         if len(given) > 1:
             why = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            errors.invalid(here, claim, why)
+            errors.invalid(here, shown, why)
         elif not given:
             why = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            errors.invalid(here, claim, why)
+            errors.invalid(here, shown, why)
         for field in given:
             errors.rule(f"{here}.{field}", claim[field], names.is_dns1123_subdomain(claim[field]))
-
-
-def _check_pod_resources(spec: Obj, path: str, errors: ErrorList) -> None:
-    resources = spec.get("resources")
-    if not resources:
-        return
-    if resources.get("claims"):
-        errors.forbidden(f"{path}.resources.claims", "claims may not be set for Resources at pod-level")
-    check_resource_requirements(resources, f"{path}.resources", errors, check_name=_check_pod_resource_name)
-
-
-def _check_pod_resource_name(name: str, path: str, errors: ErrorList) -> None:
-    check_resource_name(name, path, errors)
-    if name not in ("cpu", "memory") and not is_huge_page(name):
-        errors.one_of(path, name, ("cpu", "hugepages-", "memory"))
 
 
 def _check_host_network(spec: Obj, path: str, errors: ErrorList, *, is_pod: bool) -> None:
@@ -245,7 +245,7 @@ _NAME_FIELDS: tuple[tuple[str, names.NameRule], ...] = (
 def _check_names(spec: Obj, path: str, errors: ErrorList) -> None:
     for field, rule in _NAME_FIELDS:
         value = spec.get(field)
-        if value:
+        if value or (value == "" and field == "runtimeClassName"):
             errors.rule(f"{path}.{field}", value, rule(value))
     seconds = spec.get("activeDeadlineSeconds")
     if seconds is not None:

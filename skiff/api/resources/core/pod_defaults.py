@@ -26,6 +26,8 @@ _VOLUME_SOURCE_DEFAULTS: dict[str, dict[str, Any]] = {
     "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "kind": "Shared", "readOnly": False},
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }
+_EMPTY_IS_UNSET = ("iscsi", "rbd", "scaleIO")
+"""Their fields are texts by value upstream, the others' are pointers."""
 
 
 def default_pod(pod: Obj) -> None:
@@ -36,6 +38,8 @@ def default_pod(pod: Obj) -> None:
         for container in items(spec, field):
             _requests_from_limits(container)
     default_pod_level_resources(spec)
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     spec.setdefault("enableServiceLinks", True)
     if spec.get("hostNetwork"):
         for field in ("containers", "initContainers"):
@@ -110,13 +114,13 @@ def default_container(container: Obj) -> None:
 
 
 def _default_environment_source(source: Obj) -> None:
-    if source.get("fieldRef") and not source["fieldRef"].get("apiVersion"):
-        source["fieldRef"]["apiVersion"] = "v1"
-    reference = source.get("resourceFieldRef")
-    if reference:
-        reference.setdefault("divisor", "0")
-    if source.get("fileKeyRef") and source["fileKeyRef"].get("optional") is None:
-        source["fileKeyRef"]["optional"] = False
+    field, resource, file = (source.get(name) for name in ("fieldRef", "resourceFieldRef", "fileKeyRef"))
+    if field is not None and not field.get("apiVersion"):
+        field["apiVersion"] = "v1"
+    if resource is not None:
+        resource.setdefault("divisor", "0")
+    if file is not None and file.get("optional") is None:
+        file["optional"] = False
 
 
 def default_probe(probe: Obj) -> None:
@@ -129,13 +133,13 @@ def default_probe(probe: Obj) -> None:
     if not probe.get("failureThreshold"):
         probe["failureThreshold"] = 3
     _default_http_get(probe)
-    if probe.get("grpc") and probe["grpc"].get("service") is None:
+    if probe.get("grpc") is not None and probe["grpc"].get("service") is None:
         probe["grpc"]["service"] = ""
 
 
 def _default_http_get(handler: Obj) -> None:
     get = handler.get("httpGet")
-    if get:
+    if get is not None:
         if not get.get("path"):
             get["path"] = "/"
         if not get.get("scheme"):
@@ -153,14 +157,14 @@ def default_volume(volume: Obj) -> None:
         if not isinstance(source, dict):
             continue
         for field, value in _VOLUME_SOURCE_DEFAULTS.get(name, {}).items():
-            if source.get(field) is None or (value and field != "defaultMode" and not source[field]):
+            if source.get(field) is None or (name in _EMPTY_IS_UNSET and not source[field]):
                 source[field] = value
         if name == "projected":
             for projection in items(source, "sources"):
                 _default_projection(projection)
         elif name == "downwardAPI":
             _default_downward_items(source)
-        elif name == "ephemeral":
+        elif name == "ephemeral" and source.get("volumeClaimTemplate") is not None:
             child(child(source, "volumeClaimTemplate"), "spec").setdefault("volumeMode", "Filesystem")
         elif name == "image" and not source.get("pullPolicy"):
             source["pullPolicy"] = pull_policy(source.get("reference", ""))
@@ -169,10 +173,9 @@ def default_volume(volume: Obj) -> None:
 def _default_projection(projection: Obj) -> None:
     if projection.get("downwardAPI"):
         _default_downward_items(projection["downwardAPI"])
-    if projection.get("serviceAccountToken"):
-        token = projection["serviceAccountToken"]
-        if token.get("expirationSeconds") is None:
-            token["expirationSeconds"] = 3600
+    token = projection.get("serviceAccountToken")
+    if token is not None and token.get("expirationSeconds") is None:
+        token["expirationSeconds"] = 3600
 
 
 def _default_downward_items(source: Obj) -> None:

@@ -39,6 +39,10 @@ def check_field_reference(reference: Obj, path: str, errors: ErrorList, allowed:
     if not field_path:
         errors.required(f"{path}.fieldPath")
         return
+    if reference["apiVersion"] != "v1":
+        why = f"error converting fieldPath: unsupported pod version: {reference['apiVersion']}"
+        errors.invalid(f"{path}.fieldPath", field_path, why)
+        return
     base, bracket, rest = field_path.partition("['")
     if bracket and rest.endswith("']"):
         key = rest[:-2]

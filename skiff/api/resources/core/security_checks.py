@@ -5,11 +5,12 @@ from typing import Any
 
 from skiff.api import names
 from skiff.api.resources.checks import MAX_INT32, ErrorList
+from skiff.api.resources.core.windows_checks import check_windows_options
 from skiff.api.resources.fields import get
 from skiff.api.types import Obj
 
 PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
-_SYSCTL = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+_SYSCTL = "([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _sysctl = re.compile(rf"{_SYSCTL}\Z")
 
 
@@ -27,6 +28,7 @@ def check_container_security(context: Obj, path: str, errors: ErrorList, *, host
             errors.invalid(path, context, f"{start} `privileged` to true")
         if "CAP_SYS_ADMIN" in (get(context, "capabilities", "add") or ()):
             errors.invalid(path, context, f"{start} `capabilities.Add` CAP_SYS_ADMIN")
+    check_windows_options(context.get("windowsOptions"), f"{path}.windowsOptions", errors)
     check_app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile", errors)
 
 
@@ -43,10 +45,11 @@ def check_pod_security(spec: Obj, path: str, errors: ErrorList) -> None:
     for name, allowed in (
         ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
         ("supplementalGroupsPolicy", ("Merge", "Strict")),
-        ("seLinuxChangePolicy", ("MountOption", "Recursive")),
+        ("seLinuxChangePolicy", ("Recursive",)),
     ):
         if context.get(name) is not None:
             errors.one_of(f"{here}.{name}", context[name], allowed)
+    check_windows_options(context.get("windowsOptions"), f"{here}.windowsOptions", errors)
     check_seccomp(context.get("seccompProfile"), f"{here}.seccompProfile", errors)
     check_app_armor(context.get("appArmorProfile"), f"{here}.appArmorProfile", errors)
 
@@ -73,7 +76,8 @@ def check_seccomp(profile: Obj | None, path: str, errors: ErrorList) -> None:
         elif ".." in local.split("/"):
             errors.invalid(f"{path}.localhostProfile", local, "must not contain '..'")
     elif local is not None:
-        errors.invalid(f"{path}.localhostProfile", profile, "can only be set when seccomp type is Localhost")
+        shown = {"Type": kind, "LocalhostProfile": local}
+        errors.invalid(f"{path}.localhostProfile", shown, "can only be set when seccomp type is Localhost")
 
 
 def check_app_armor(profile: Obj | None, path: str, errors: ErrorList) -> None:
