@@ -621,6 +621,21 @@ def test_a_container_that_ended_for_good_stays_ended() -> None:
     assert [e.detail for e in found] == ["may not be transitioned to non-terminated state"]
 
 
+def test_a_bound_pod_is_nominated_no_more() -> None:
+    old = build(POD, ("spec.nodeName", "n1"))
+    new = copy.deepcopy(old)
+    new["status"]["nominatedNodeName"] = "n2"
+    found = by_kind["v1", "Pod"].validate_status_update(new, old)
+    assert [e.detail for e in found] == ["may not be set on pods that are already bound to a node"]
+
+
+def test_a_pod_update_that_is_not_allowed_shows_the_difference() -> None:
+    old = build(POD, ("spec.hostname", "a"))
+    new = build(POD, ("spec.hostname", "b"))
+    (found,) = by_kind["v1", "Pod"].validate_update(new, old)
+    assert '\n- "hostname": "a",\n+ "hostname": "b",\n' in found.detail
+
+
 def test_a_new_pod_is_prepared() -> None:
     pod = build(POD, ("spec.schedulingGates", [{"name": "a.b/c"}]), ("status", {"phase": "Running"}))
     assert (pod["status"]["phase"], pod["status"]["qosClass"]) == ("Pending", "BestEffort")

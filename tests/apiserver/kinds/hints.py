@@ -388,6 +388,7 @@ FIELDS |= {
     "DeviceRequestAllocationResult.pool": "pool",
     "AllocatedDeviceStatus.data": {"apiVersion": "gpu.example.com/v1", "kind": "Data"},
     "PodStatus.phase": "Running",
+    "PodStatus.nominatedNodeName": DROP,  # the pod is bound
     "qosClass": "Guaranteed",
     "PodIP.ip": "10.244.0.5",
     "HostIP.ip": "10.89.0.1",

@@ -3,6 +3,7 @@
 Source: pkg/apis/core/validation/validation.go (ValidatePodUpdate, …StatusUpdate, …EphemeralContainersUpdate, …Resize).
 """
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -65,9 +66,11 @@ def _copy_field(target: Obj, source: Obj, field: str) -> None:
 
 
 def _changes(before: Obj, after: Obj) -> str:
-    """The top-level fields that differ, one per line."""
-    names_ = sorted({*before, *after})
-    return "\n".join(f"  {n}: {before.get(n)!r} -> {after.get(n)!r}" for n in names_ if before.get(n) != after.get(n))
+    """The lines of JSON that differ, as upstream shows them of its structs."""
+    import difflib
+
+    old, new = (json.dumps(spec, indent=1, sort_keys=True, ensure_ascii=False).splitlines() for spec in (before, after))
+    return "\n".join([*difflib.unified_diff(old, new, lineterm="")][2:])
 
 
 def _check_deadline(spec: Obj, before: Obj, errors: ErrorList) -> bool:
@@ -155,6 +158,8 @@ def check_status_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     nominated = status.get("nominatedNodeName", "")
     if nominated and nominated != before.get("nominatedNodeName", ""):
         errors.rule("status.nominatedNodeName", nominated, names.is_dns1123_subdomain(nominated))
+        if get(old, "spec", "nodeName"):
+            errors.forbidden("status.nominatedNodeName", "may not be set on pods that are already bound to a node")
     if "qosClass" in before:
         errors.immutable("status.qosClass", status.get("qosClass", before["qosClass"]), before["qosClass"])
     policy = get(old, "spec", "restartPolicy")
