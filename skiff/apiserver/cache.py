@@ -51,6 +51,7 @@ class WatchCache:
         self.fanout = Fanout(self.indexed)
         self.subscribers: list[Callable[[Obj | None, Obj | None], None]] = []
         self._known: dict[tuple[str, str], Entry] = {}
+        self._recalling = asyncio.Lock()
 
     def _clear(self) -> None:
         self.revision = 0
@@ -129,15 +130,17 @@ class WatchCache:
 
     async def recall(self, since: int) -> None:
         """Takes changes from before the cache was filled out of the store's history, so that a watch can go on from where
-        it broke when this server was not there. Raises Compacted."""
-        kept = self._ring
-        while since < kept.floor:
-            floor = kept.floor
-            if floor - since > RECALLED or since < self.hub.horizon:
-                raise Compacted(floor)
-            found = await self._history(await self.hub.store.events(self.codec.prefix, since, floor))
-            if kept.floor == floor:  # otherwise others have been faster, or the oldest changes were dropped meanwhile
-                kept.restore(found, since)
+        it broke when this server was not there. One at a time: many come back together. Raises Compacted."""
+        async with self._recalling:
+            while since < self._floor:
+                floor = self._floor
+                if floor - since > RECALLED or since < self.hub.horizon:
+                    raise Compacted(floor)
+                found = await self._history(await self.hub.store.events(self.codec.prefix, since, floor))
+                if self._floor == floor:  # otherwise the oldest changes were dropped meanwhile
+                    self._ring.extendleft(reversed(found))
+                    self._ring_size = max(self._ring_size, len(self._ring))
+                    self._floor = since
 
     async def _history(self, events: Sequence[Event]) -> list[Change]:
         now = env.epoch()
