@@ -29,6 +29,8 @@ DROPPED: list[tuple[str, str]] = [
     ("v1 Node", r"spec\.configSource"),
     ("v1 ServiceAccount", r"secrets\[\]\.(apiVersion|fieldPath|kind|namespace|resourceVersion|uid)"),
     ("discovery.k8s.io/v1 EndpointSlice", r"endpoints\[\]\.deprecatedTopology"),
+    # The pod is bound to a node, and then it is nominated for none.
+    ("v1 Pod", r"status\.nominatedNodeName"),
     # Written as stringData, read as data.
     ("v1 Secret", r"stringData"),
 ]
