@@ -131,16 +131,15 @@ class WatchCache:
     async def recall(self, since: int) -> None:
         """Takes changes from before the cache was filled out of the store's history, so that a watch can go on from where
         it broke when this server was not there. One at a time: many come back together. Raises Compacted."""
+        kept = self._ring
         async with self._recalling:
-            while since < self._floor:
-                floor = self._floor
+            while since < kept.floor:
+                floor = kept.floor
                 if floor - since > RECALLED or since < self.hub.horizon:
                     raise Compacted(floor)
                 found = await self._history(await self.hub.store.events(self.codec.prefix, since, floor))
-                if self._floor == floor:  # otherwise the oldest changes were dropped meanwhile
-                    self._ring.extendleft(reversed(found))
-                    self._ring_size = max(self._ring_size, len(self._ring))
-                    self._floor = since
+                if kept.floor == floor:  # otherwise the oldest changes were dropped meanwhile
+                    kept.restore(found, since)
 
     async def _history(self, events: Sequence[Event]) -> list[Change]:
         now = env.epoch()
