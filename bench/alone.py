@@ -193,7 +193,7 @@ def measure(server: Server, only: set[str], pods: int, config_maps: int) -> Iter
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pods", type=int, default=5000)
+    parser.add_argument("--pods", type=int, default=5000, help="at least 500 for the rows of writes")
     parser.add_argument("--config-maps", type=int, default=50000)
     parser.add_argument("--port", type=int, default=16443)
     parser.add_argument("--only", default="start,memory,cpu,reads,writes")
