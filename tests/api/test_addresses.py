@@ -42,7 +42,7 @@ PARENT: Obj = {"resource": "services", "namespace": "default", "name": "web"}
     ],
 )
 def test_ranges(cidrs: list[str], expected: list[str]) -> None:
-    assert [str(e) for e in CIDR.validate({"metadata": {"name": "x"}, "spec": {"cidrs": cidrs}})] == expected
+    assert [str(e) for e in CIDR.validate_create({"metadata": {"name": "x"}, "spec": {"cidrs": cidrs}})] == expected
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_ranges(cidrs: list[str], expected: list[str]) -> None:
     ],
 )
 def test_too_many_ranges(cidrs: list[str], message: str) -> None:
-    found = CIDR.validate({"metadata": {"name": "x"}, "spec": {"cidrs": cidrs}})
+    found = CIDR.validate_create({"metadata": {"name": "x"}, "spec": {"cidrs": cidrs}})
     assert [(e.path, e.detail) for e in found] == [("spec.cidrs", message)]
 
 

@@ -87,7 +87,8 @@ def build(kind: str, *changes: tuple[str, Any]) -> Obj:
 
 
 def mistakes(obj: Obj) -> list[str]:
-    return [str(e) for e in by_kind[obj["apiVersion"], obj["kind"]].validate(obj)]
+    record = by_kind[obj["apiVersion"], obj["kind"]]
+    return [str(e) for e in (*record.validate(obj), *record.validate_create(obj))]
 
 
 @pytest.mark.parametrize("kind", list(SOUND))

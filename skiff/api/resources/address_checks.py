@@ -38,7 +38,14 @@ def check_ip_address(obj: Obj, errors: ErrorList) -> None:
 
 
 def check_ip_address_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    errors.immutable("spec.parentRef", get(new, "spec", "parentRef"), get(old, "spec", "parentRef"))
+    after, before = (get(o, "spec", "parentRef") for o in (new, old))
+    errors.immutable("spec.parentRef", _shown_parent(after), _shown_parent(before))
+
+
+def _shown_parent(parent: Obj | None) -> Obj | None:
+    if parent is None:
+        return None
+    return {f.title(): parent.get(f, "") for f in ("group", "resource", "namespace", "name")}
 
 
 def check_service_cidr(obj: Obj, errors: ErrorList) -> None:
@@ -74,8 +81,11 @@ def check_service_cidr_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     """Ranges stay; a second family may join the first."""
     path = "spec.cidrs"
     cidrs, before = get(new, "spec", "cidrs") or [], get(old, "spec", "cidrs") or []
-    if len(cidrs) == len(before) or (len(before) == 1 and len(cidrs) == 2):
+    joins = (len(before), len(cidrs)) == (1, 2)
+    if len(cidrs) == len(before) or joins:
         for i, cidr in enumerate(before):
             errors.immutable(f"{path}[{i}]", cidrs[i], cidr)
+        if joins:
+            check_service_cidr(new, errors)
     else:
-        errors.immutable(path, cidrs, before)
+        errors.immutable(path, cidrs or None, before)

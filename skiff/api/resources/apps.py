@@ -110,6 +110,7 @@ RESOURCES: Sequence[Resource] = (
         "controllerrevisions",
         "ControllerRevision",
         validate=validator(checks.check_controller_revision),
+        validate_create=validator(checks.check_new_controller_revision),
         validate_update=update_validator(checks.check_controller_revision_update),
         default=default_controller_revision,
     ),

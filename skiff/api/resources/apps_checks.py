@@ -213,6 +213,9 @@ def check_stateful_set_update(new: Obj, old: Obj, errors: ErrorList) -> None:
 
 def check_controller_revision(obj: Obj, errors: ErrorList) -> None:
     errors.not_negative("revision", obj.get("revision"))
+
+
+def check_new_controller_revision(obj: Obj, errors: ErrorList) -> None:
     if obj.get("data") is None:
         errors.required("data", "data is mandatory")
 

@@ -28,6 +28,9 @@ _FIXED = (
     "reportingComponent",
     "reportingInstance",
 )
+_UNSET = {"count": 0} | dict.fromkeys(
+    ("reason", "message", "type", "action", "reportingComponent", "reportingInstance"), ""
+)
 _SHOWN = {"reportingComponent": "reportingController"}
 
 
@@ -65,7 +68,8 @@ def check_event_update(new: Obj, old: Obj, errors: ErrorList) -> None:
         _check_series(new, errors)
     after, before = to_core(new), to_core(old)
     for field in _FIXED:
-        errors.immutable(_SHOWN.get(field, field), after.get(field), before.get(field))
+        unset = _UNSET.get(field)
+        errors.immutable(_SHOWN.get(field, field), after.get(field, unset), before.get(field, unset))
 
 
 def _check_series(obj: Obj, errors: ErrorList) -> None:

@@ -81,7 +81,7 @@ RESOURCES: Sequence[Resource] = (
         "v1",
         "servicecidrs",
         "ServiceCIDR",
-        validate=validator(addresses.check_service_cidr),
+        validate_create=validator(addresses.check_service_cidr),
         validate_update=update_validator(addresses.check_service_cidr_update),
         namespaced=False,
         subresources=(STATUS,),

@@ -22,6 +22,7 @@ PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 FORBIDDEN_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
 FORBIDDEN_AT_END = ("/..", "/.")
 MAX_ENDPOINTS, MAX_ADDRESSES, MAX_PORTS = 1000, 100, 20000
+MAX_HINTS = 8
 
 
 def check_network_policy(obj: Obj, errors: ErrorList) -> None:
@@ -218,7 +219,7 @@ def _check_object(reference: Obj, path: str, errors: ErrorList) -> None:
 
 
 def check_ingress_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    errors.immutable("spec.controller", get(new, "spec", "controller"), get(old, "spec", "controller"))
+    errors.immutable("spec.controller", get(new, "spec", "controller") or "", get(old, "spec", "controller") or "")
 
 
 def check_endpoint_slice(obj: Obj, errors: ErrorList) -> None:
@@ -275,7 +276,22 @@ def _check_endpoint(endpoint: Obj, kind: str, path: str, errors: ErrorList) -> N
         errors.rule(f"{path}.nodeName", endpoint["nodeName"], names.is_dns1123_subdomain(endpoint["nodeName"]))
     if endpoint.get("hostname") is not None:
         errors.rule(f"{path}.hostname", endpoint["hostname"], names.is_dns1123_label(endpoint["hostname"]))
+    if endpoint.get("hints"):
+        _check_hints(endpoint["hints"], f"{path}.hints", errors)
+
+
+def _check_hints(hints: Obj, path: str, errors: ErrorList) -> None:
+    for field, rule in (("forZones", labels.value_errors), ("forNodes", names.is_dns1123_subdomain)):
+        found = [hint.get("name", "") for hint in hints.get(field) or ()]
+        if len(found) > MAX_HINTS:
+            errors.too_many(f"{path}.{field}", len(found), MAX_HINTS)
+            return
+        for i, name in enumerate(found):
+            here = f"{path}.{field}[{i}].name"
+            if name in found[:i]:
+                errors.duplicate(here, name)
+            errors.rule(here, name, rule(name))
 
 
 def check_endpoint_slice_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    errors.immutable("addressType", new.get("addressType"), old.get("addressType"))
+    errors.immutable("addressType", new.get("addressType", ""), old.get("addressType", ""))

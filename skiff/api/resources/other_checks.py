@@ -167,7 +167,7 @@ def check_runtime_class(obj: Obj, errors: ErrorList) -> None:
 
 
 def check_runtime_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    errors.immutable("handler", new.get("handler"), old.get("handler"))
+    errors.immutable("handler", new.get("handler", ""), old.get("handler", ""))
 
 
 def check_api_service(obj: Obj, errors: ErrorList) -> None:

@@ -56,7 +56,17 @@ def check_attachment_status(obj: Obj, errors: ErrorList) -> None:
 
 
 def check_attachment_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    errors.immutable("spec", new.get("spec"), old.get("spec"))
+    after, before = (_shown_attachment(o.get("spec") or {}) for o in (new, old))
+    errors.immutable("spec", after, before)
+
+
+def _shown_attachment(spec: Obj) -> Obj:
+    source = spec.get("source") or {}
+    shown = {
+        "PersistentVolumeName": source.get("persistentVolumeName"),
+        "InlineVolumeSpec": source.get("inlineVolumeSpec"),
+    }
+    return {"Attacher": spec.get("attacher", ""), "Source": shown, "NodeName": spec.get("nodeName", "")}
 
 
 def check_attachment_status_update(new: Obj, old: Obj, errors: ErrorList) -> None:
@@ -96,7 +106,9 @@ def check_csi_node_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     for driver in items(new, "spec", "drivers"):
         before = stored.get(driver.get("name"))
         if before is not None and _but_count(driver) != _but_count(before):
-            errors.invalid("spec.drivers", driver, IMMUTABLE)
+            shown = {"Name": driver.get("name", ""), "NodeID": driver.get("nodeID", "")}
+            shown |= {"TopologyKeys": driver.get("topologyKeys"), "Allocatable": None}
+            errors.invalid("spec.drivers", shown, IMMUTABLE)
 
 
 def _but_count(driver: Obj) -> Obj:
@@ -150,8 +162,8 @@ def check_storage_capacity(obj: Obj, errors: ErrorList) -> None:
 
 
 def check_storage_capacity_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    for field in ("nodeTopology", "storageClassName"):
-        errors.immutable(field, new.get(field), old.get(field))
+    errors.immutable("nodeTopology", new.get("nodeTopology"), old.get("nodeTopology"))
+    errors.immutable("storageClassName", new.get("storageClassName", ""), old.get("storageClassName", ""))
 
 
 def check_attributes_class(obj: Obj, errors: ErrorList) -> None:

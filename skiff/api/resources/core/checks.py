@@ -356,8 +356,9 @@ def _check_scope_selector(spec: Obj, errors: ErrorList) -> None:
 
 
 def check_resource_quota_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    if sorted(get(new, "spec", "scopes") or ()) != sorted(get(old, "spec", "scopes") or ()):
-        errors.invalid("spec.scopes", get(new, "spec", "scopes"), "field is immutable")
+    after, before = (get(o, "spec", "scopes") or [] for o in (new, old))
+    if {*after} != {*before}:
+        errors.invalid("spec.scopes", after or None, "field is immutable")
 
 
 def check_pod_template(obj: Obj, errors: ErrorList) -> None:

@@ -8,7 +8,8 @@ def prepare_namespace(new: Obj, old: Obj | None) -> None:
     """A namespace has the finalizer `kubernetes` from the start; only the finalize subresource changes finalizers."""
     spec = child(new, "spec")
     if old is None:
-        child(new["metadata"], "labels")["kubernetes.io/metadata.name"] = new["metadata"].get("name", "")  # it may be generated
+        metadata = new["metadata"]
+        child(metadata, "labels")["kubernetes.io/metadata.name"] = metadata.get("name", "")  # it may be generated
         finalizers = spec.setdefault("finalizers", [])
         if "kubernetes" not in finalizers:
             finalizers.append("kubernetes")

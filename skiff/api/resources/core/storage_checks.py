@@ -233,5 +233,8 @@ def _check_topology(term: Obj, path: str, errors: ErrorList) -> dict[str, set[st
 
 
 def check_storage_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
-    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+    after, before = (dict(sorted((o.get("parameters") or {}).items())) for o in (new, old))
+    errors.immutable("parameters", after, before)
+    errors.immutable("provisioner", new.get("provisioner", ""), old.get("provisioner", ""))
+    for field in ("reclaimPolicy", "volumeBindingMode"):
         errors.immutable(field, new.get(field), old.get(field))

@@ -68,6 +68,12 @@ def _check_source(volume: Obj, path: str, errors: ErrorList) -> None:
     SOURCES[given[0]](volume[given[0]], f"{path}.{given[0]}", errors)
     for name in given[1:]:
         errors.forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
+    iscsi = volume.get("iscsi")
+    if iscsi is not None and iscsi.get("initiatorName") is not None:
+        name = volume.get("name", "")
+        if len(f"{name}:{iscsi.get('targetPortal', '')}") > 64:
+            why = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
+            errors.invalid(f"{path}.name", name, f"{why}if iscsi.initiatorName is specified.")
 
 
 def check_no_backsteps(value: str, path: str, errors: ErrorList) -> None:
