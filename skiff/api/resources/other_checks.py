@@ -127,7 +127,10 @@ def check_priority_class(obj: Obj, errors: ErrorList) -> None:
             errors.forbidden("metadata.name", why)
     elif value > MAX_USER_PRIORITY:
         errors.forbidden("value", f"maximum allowed value of a user defined priority is {MAX_USER_PRIORITY}")
-    errors.one_of("preemptionPolicy", obj.get("preemptionPolicy", ""), ("PreemptLowerPriority", "Never"))
+    if not obj.get("preemptionPolicy"):
+        errors.required("preemptionPolicy")
+    else:
+        errors.one_of("preemptionPolicy", obj["preemptionPolicy"], ("PreemptLowerPriority", "Never"))
 
 
 def check_priority_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
