@@ -227,3 +227,16 @@ def test_a_deprecated_resource_is_deprecated_when_nothing_is_there(api):
     answer = api(lambda call: call("GET", "/api/v1/namespaces/default/endpoints/x"))
     words = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     assert (answer.status, answer.headers["warning"]) == (404, f'299 - "{words}"')
+
+
+COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+def test_a_patch_of_nothing_but_annotations_is_checked_by_the_kind(api):
+    def script(call):
+        assert call("POST", PODS, pod("a")).status == 201
+        return call("PATCH", f"{PODS}/a", {"metadata": {"annotations": {COST: "much"}}}, type=MERGE)
+
+    answer = api(script)
+    assert answer.status == 422
+    assert answer.body["details"]["causes"][0]["message"] == 'Invalid value: "much": must be a 32bit integer'

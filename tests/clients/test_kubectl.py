@@ -13,6 +13,7 @@ import transcript
 from api_process import Server
 
 CASES = Path(__file__).parent / "kubectl_cases"
+DEFINITION = "crontabs.stable.example.com"
 
 
 @pytest.mark.parametrize("wanted", kubectls.VERSIONS)
@@ -27,4 +28,7 @@ def test_transcript(server: Server, case: Path, wanted: str, tmp_path: Path) -> 
     kubectls.run(environment, "config", "set-context", "--current", f"--namespace={namespace}")
     work = tmp_path / "work"
     shutil.copytree(CASES / "files", work)
-    transcript.play(case, version=kubectls.version(program), environment=environment, directory=work)
+    try:
+        transcript.play(case, version=kubectls.version(program), environment=environment, directory=work)
+    finally:  # namespaces keep all else apart
+        kubectls.run(environment, "delete", "crd", DEFINITION, "--ignore-not-found")

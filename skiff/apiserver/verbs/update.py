@@ -284,11 +284,17 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
     same = part is not STATUS and _content(new, served) == _content(old, served)
     if part is not STATUS and resource.has_generation and not same:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    # What has not changed was valid when it was stored.
     errors = metadata.validate_update(resource, new["metadata"], old["metadata"])
-    if part is not OBJECT or resource.custom or not same:  # what has not changed was valid when it was stored
+    if part is not OBJECT or resource.custom or not (same and _same_words(new["metadata"], old["metadata"])):
         errors += part.check(served, new, old)
     if errors:
         raise invalid_object(served.gvr, old["metadata"]["name"], errors)
+
+
+def _same_words(new: Obj, old: Obj) -> bool:
+    """Whether what kinds have rules for in the metadata is as it was."""
+    return all(new.get(k) == old.get(k) for k in ("annotations", "labels"))
 
 
 def _content(obj: Obj, served: Served) -> dict[str, Any]:
