@@ -233,9 +233,9 @@ COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def test_a_patch_of_nothing_but_annotations_is_checked_by_the_kind(api):
-    def script(call):
-        assert call("POST", PODS, pod("a")).status == 201
-        return call("PATCH", f"{PODS}/a", {"metadata": {"annotations": {COST: "much"}}}, type=MERGE)
+    async def script(call):
+        assert (await call("POST", PODS, pod("a"))).status == 201
+        return await call("PATCH", f"{PODS}/a", {"metadata": {"annotations": {COST: "much"}}}, type=MERGE)
 
     answer = api(script)
     assert answer.status == 422
