@@ -50,7 +50,7 @@ def held_namespaces(directory: Path = NAMESPACES) -> Iterator[None]:
     """The directory is a shared mount of its own, as the first `ip netns add` makes it, and stays one meanwhile. Made
     that while pods run, it would mount their namespaces a second time, and containerd could not remove them."""
     directory.mkdir(parents=True, exist_ok=True)
-    if not os.path.ismount(directory) and not any(directory.iterdir()):
+    if not _is_mount(directory) and not any(directory.iterdir()):
         _run(["mount", "--bind", str(directory), str(directory)])
         _run(["mount", "--make-rshared", str(directory)])
     held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -62,9 +62,15 @@ def held_namespaces(directory: Path = NAMESPACES) -> Iterator[None]:
 
 def release_namespaces(directory: Path = NAMESPACES) -> None:
     """Takes that mount away when no namespace is left in it and nobody holds it."""
-    if os.path.ismount(directory) and not any(directory.iterdir()):
+    if _is_mount(directory) and not any(directory.iterdir()):
         with contextlib.suppress(NetworkError):  # it is held
             _run(["umount", str(directory)])
+
+
+def _is_mount(directory: Path) -> bool:
+    """os.path.ismount does not see what is bound to its own file system."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(line.split()[4] == str(directory) for line in mounts)
 
 
 def exists(name: str) -> bool:

@@ -47,6 +47,14 @@ $KUBECTL delete pod first --grace-period=1 --timeout=60s
 $SKIFF down --purge
 test "$(ls /run/netns)" = others
 ip netns delete others
+umount /run/netns
+$SKIFF up --cgroup-root=/$NAME --node-name=node-1
+test "$(grep -c ' /run/netns ' /proc/self/mountinfo)" = 1
+ip netns add others
+test "$(grep -c ' /run/netns ' /proc/self/mountinfo)" = 1
+ip netns delete others
+$SKIFF down --purge
+test ! -e /run/netns
 """
 
 
