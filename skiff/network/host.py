@@ -62,15 +62,24 @@ def held_namespaces(directory: Path = NAMESPACES) -> Iterator[None]:
 
 def release_namespaces(directory: Path = NAMESPACES) -> None:
     """Takes that mount away when no namespace is left in it and nobody holds it."""
-    if _is_mount(directory) and not any(directory.iterdir()):
+    if directory.is_dir() and _is_mount(directory) and not any(directory.iterdir()):
         with contextlib.suppress(NetworkError):  # it is held
             _run(["umount", str(directory)])
 
 
 def _is_mount(directory: Path) -> bool:
-    """os.path.ismount does not see what is bound to its own file system."""
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return any(line.split()[4] == str(directory) for line in mounts)
+    """os.path.ismount does not see what is bound to its own file system, and the list of mounts also shows hidden ones."""
+    return _mount_id(directory) != _mount_id(directory.parent)
+
+
+def _mount_id(directory: Path) -> str:
+    """The kernel's number of the mount in which the directory lies."""
+    opened = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    try:
+        told = Path(f"/proc/self/fdinfo/{opened}").read_text()
+    finally:
+        os.close(opened)
+    return told.partition("mnt_id:")[2].split()[0]
 
 
 def exists(name: str) -> bool:
