@@ -1,6 +1,7 @@
 """What the runtime has, pod by pod, kept current by its events, by relisting, and by whoever has just acted (the PLEG).
 
-A container's full status is asked for once per state: created, running and exited ones do not change otherwise.
+A container's full status is asked for once per state: created and running ones do not change otherwise. Exited ones
+are asked for again after an event: that a container was killed for its memory may be told after its end.
 """
 
 import asyncio
@@ -69,9 +70,14 @@ class PodCache:
         async with aclosing(self._runtime.events()) as events:  # type: ignore[type-var]
             async for uid in events:
                 if uid:
+                    self._forget_exits(uid)
                     self._wake(uid)
                 else:
                     await self._try_relist()
+
+    def _forget_exits(self, uid: str) -> None:
+        for c in self.get(uid).containers:
+            self._details.pop((c.id, "exited"), None)
 
     async def _relist_forever(self) -> None:
         while True:

@@ -8,7 +8,7 @@ Behaviour is declared by the pod's annotations, for all containers or, with `.<c
     sim.skiff.dev/readiness: 3s=ok,10s=fail   a probe's answers since the start; likewise liveness, startup
     sim.skiff.dev/pull-delay: 2s           how long an image pull takes
     sim.skiff.dev/pull-error: no such host    and how it fails
-    sim.skiff.dev/oom: true                a non-zero exit is reported as OOMKilled
+    sim.skiff.dev/oom: true                a non-zero exit is reported as OOMKilled; `late`: as Error first, as real runtimes may
     sim.skiff.dev/cpu: 100m, memory: 64Mi  what it uses
 
 Without them containers start at once and run until stopped, init containers end at once with 0, and so do containers of a
@@ -41,6 +41,7 @@ from skiff.kubelet.runtime import (
 
 PREFIX = "sim.skiff.dev/"
 NEVER = float("inf")
+LATE_S = 0.2
 
 
 def seconds(text: str) -> float:
@@ -307,10 +308,16 @@ class SimulatedRuntime:
             c.timer = None
         if c.record.state == "exited":
             return
-        killed = code == 137 or (code != 0 and c.behaviour.text("oom") == "true")
-        reason = "OOMKilled" if killed and c.behaviour.text("oom") == "true" else "Error" if code else "Completed"
+        oom = c.behaviour.text("oom") if code else ""
+        reason = "OOMKilled" if oom == "true" else "Error" if code else "Completed"
         c.record = replace(c.record, state="exited", finished=env.epoch(), exit_code=code, reason=reason)
         c.ended.set()
+        self._events.put_nowait(c.record.pod_uid)
+        if oom == "late":
+            asyncio.get_running_loop().call_later(LATE_S, self._killed_for_memory, c)
+
+    def _killed_for_memory(self, c: _Container) -> None:
+        c.record = replace(c.record, reason="OOMKilled")
         self._events.put_nowait(c.record.pod_uid)
 
     def _stats(self, c: _Container) -> ContainerStats:

@@ -427,6 +427,7 @@ class PodWorker:
             self._clean = True
         deleted = self.gone or bool(self.pod["metadata"].get("deletionTimestamp"))
         if not deleted:
+            self._publish(await p.cache.refresh(uid), terminal=True)  # the runtime may tell late why a container ended
             return None
         api = p.api_pod(self.pod)
         if api is not None and not self.gone and not is_static(self.pod):

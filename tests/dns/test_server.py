@@ -260,18 +260,18 @@ def test_an_address_that_cannot_be_used_is_tried_again(caplog, monkeypatch):
 
 
 def test_the_port_is_shared_with_an_mdns_responder():
+    mdns = 5353  # below the ports that clients are given: no connection of this machine's can hold it
+
     async def test():
-        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("0.0.0.0", 0))
-        port = other.getsockname()[1]
-        server = Server([("127.0.0.1", port)], lambda data, tcp: b"reply")
-        running = asyncio.create_task(server.run())
-        async with asyncio.timeout(10):
-            await server.listening.wait()
-            assert await udp(("127.0.0.1", port), b"?") == b"reply"
-        running.cancel()
-        await asyncio.wait([running])
-        other.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("0.0.0.0", mdns))
+            server = Server([("127.0.53.53", mdns)], lambda data, tcp: b"reply")
+            running = asyncio.create_task(server.run())
+            async with asyncio.timeout(10):
+                await server.listening.wait()
+                assert await udp(("127.0.53.53", mdns), b"?") == b"reply"
+            running.cancel()
+            await asyncio.wait([running])
 
     asyncio.run(test())

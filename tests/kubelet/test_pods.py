@@ -89,6 +89,17 @@ def test_how_pods_end(policy: str, runs: str, expected: str, restarts: int) -> N
     on_node(scenario)
 
 
+@pytest.mark.parametrize("policy, where", [("Never", "state"), ("Always", "lastState")])
+@pytest.mark.parametrize("oom", ["true", "late"])
+def test_the_runtime_tells_that_a_container_was_killed_for_its_memory(oom: str, policy: str, where: str) -> None:
+    async def scenario(n: Node) -> None:
+        await n.create(pod("a", annotations=sim(run="1s=137", oom=oom), restartPolicy=policy))
+        found = await n.until(lambda p: first(p).get(where, {}).get("terminated", {}).get("reason") == "OOMKilled")
+        assert first(found)[where]["terminated"]["exitCode"] == 137
+
+    on_node(scenario)
+
+
 def test_init_containers_and_sidecars_come_in_order() -> None:
     async def scenario(n: Node) -> None:
         inits = [container("i1"), container("side", restartPolicy="Always"), container("i2")]
