@@ -4,6 +4,7 @@ Names are normalised as the container runtimes do (`web` is docker.io/library/we
 `image: web` what was built as `web`. A base image named in FROM is taken from the cluster when it is there.
 """
 
+import json
 import os
 import re
 import shutil
@@ -106,7 +107,9 @@ class Buildah:
         policy = scratch / "policy.json"
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         self.policy = str(policy)
-        self.env = {**os.environ, "CONTAINERS_REGISTRIES_CONF": str(registries)}
+        own = scratch / "containers.conf"
+        own.write_text(f"[network]\nnetwork_config_dir = {json.dumps(str(scratch))}\n")  # or it locks /etc/cni/net.d
+        self.env = {**os.environ, "CONTAINERS_REGISTRIES_CONF": str(registries), "CONTAINERS_CONF": str(own)}
         store = layout.root / "buildah"
         self.base = ["buildah", "--root", str(store), "--runroot", str(layout.run / "buildah")]
         self.base += ["--storage-driver", "overlay"]

@@ -50,6 +50,7 @@ def up(layout: Layout, chosen: dict[str, Any], *, timeout: float) -> None:
             start(layout)
         deadline = time.monotonic() + timeout
         with step("Starting containerd", "containerd runs"):
+            wait_for(lambda: read_pid(layout.run / "supervisor.pid") != 0, layout, deadline, "supervisor")
             wait_for(lambda: _listens(layout.containerd_socket), layout, deadline, "containerd")
             install_sandbox_image(layout)
         asyncio.run(_wait_ready(layout, settings, deadline))

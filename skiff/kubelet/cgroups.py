@@ -25,18 +25,25 @@ V1 = (
     "net_prio",
     "perf_event",
 )
+NAMED = ("systemd", "unified")
+"""Trees beside those of v1 without a controller that limits anything: the runtime puts containers there, too."""
 V2 = ("cpu", "memory", "pids", "cpuset", "io")
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """trees: v1: the controllers' roots by name; v2: one root under the name ""."""
+    """trees: v1: the controllers' roots by name; v2: one root under the name "". named: roots without limits."""
 
     version: int
     trees: dict[str, Path]
+    named: tuple[Path, ...] = ()
 
     def directories(self, path: str) -> list[Path]:
         return list({os.path.realpath(root): root / path.strip("/") for root in self.trees.values()}.values())
+
+    def traces(self, path: str) -> list[Path]:
+        """Everywhere that a cgroup may have been made, by us or by the runtime."""
+        return [d for d in [*self.directories(path), *(root / path.strip("/") for root in self.named)] if d.exists()]
 
 
 def detect(mount: Path = MOUNT) -> Tree:
@@ -45,7 +52,7 @@ def detect(mount: Path = MOUNT) -> Tree:
     found = {c: mount / c for c in V1 if (mount / c / "cgroup.procs").exists()}
     if not found and (mount / "unified" / "cgroup.controllers").exists():
         return Tree(2, {"": mount / "unified"})
-    return Tree(1, found)
+    return Tree(1, found, tuple(mount / n for n in NAMED if (mount / n / "cgroup.procs").exists()))
 
 
 def settings(tree: Tree, r: Resources) -> list[tuple[str, str, str]]:
@@ -109,7 +116,7 @@ def processes(directory: Path) -> list[int]:
 
 def remove(tree: Tree, path: str) -> None:
     """Kills what is left in it and removes it everywhere. Raises OSError when it stays busy."""
-    directories = [d for d in tree.directories(path) if d.exists()]
+    directories = tree.traces(path)
     for attempt in range(40):
         if all(_remove_one(d) for d in directories):
             return

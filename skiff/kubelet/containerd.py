@@ -10,12 +10,14 @@ UNUSED_PLUGINS = (
     "io.containerd.snapshotter.v1.btrfs",
     "io.containerd.snapshotter.v1.devmapper",
     "io.containerd.snapshotter.v1.zfs",
+    "io.containerd.internal.v1.opt",
     "io.containerd.internal.v1.restart",
     "io.containerd.internal.v1.tracing",
     "io.containerd.tracing.processor.v1.otlp",
     "io.containerd.monitor.v1.cgroups",
 )
-"""Snapshotters that are not used, what restarts containers by itself, and what collects figures that nobody reads."""
+"""Snapshotters that are not used, what makes /opt/containerd for `ctr install`, what restarts containers by itself, and
+what collects figures that nobody reads."""
 
 
 def config_text(

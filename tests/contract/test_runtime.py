@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from skiff.kubelet import cgroups
 from skiff.kubelet.containerd import SANDBOX_IMAGE, config_text
 from skiff.kubelet.cri import CRIRuntime
 from skiff.kubelet.images import busybox_archive
@@ -30,6 +31,7 @@ from skiff.testing import run
 
 IMAGE = "docker.io/library/contract:1"
 SOON = 20.0
+CGROUP = "/skiff-contract"
 COMMANDS = {
     "forever": "trap 'exit 0' TERM; touch /ready; sleep 1000 & wait",
     "ends with 3": "sleep 0.3; exit 3",
@@ -60,6 +62,7 @@ class Subject:
             hostname="pod",
             labels={POD_UID: uid},
             annotations=annotations,
+            cgroup_parent=f"{CGROUP}/{uid}",
         )
 
     async def container(
@@ -150,6 +153,7 @@ def containerd() -> Iterator[str]:
         for point in sorted(mounts_below(str(home)), reverse=True):
             subprocess.run(["umount", "-l", point], check=False)
         shutil.rmtree(home, ignore_errors=True)
+        cgroups.remove(cgroups.detect(), CGROUP)
 
 
 def load(home: Path, seconds: float) -> None:

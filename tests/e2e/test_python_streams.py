@@ -1,6 +1,7 @@
 """exec, attach, port-forward and followed logs through the Python clients, over WebSockets to a real container."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -20,6 +21,13 @@ pytestmark = [
 ]
 SERVE = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 8080; done & while read line; do echo got $line; done"
 TALK = "i=0; while [ $i -lt 5 ]; do echo line $i; i=$((i+1)); sleep 0.1; done"
+
+
+@pytest.fixture(autouse=True)
+def forgotten_sockets() -> Iterator[None]:
+    """What the library forgets is found here, where it is known, and not in whatever test runs next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
