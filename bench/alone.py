@@ -204,6 +204,7 @@ def main() -> None:
         directory = args.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skiff-bench-")))
         server = Server(directory, args.port)
         stack.callback(server.stop)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the server is stopped, too
         if args.serve:
             server.start()
             target = Target(server.url, asyncio.run(service_account(Target(server.url, ADMIN))))

@@ -13,11 +13,14 @@ from skiff.cluster.components import MODULES, PROCESSES
 from skiff.cluster.layout import DEFAULT_STATE_DIR, Layout
 from skiff.cluster.problem import EXIT_FAILED, Problem
 
+OPENSSL_CONF = Path(__file__).parent / "wire" / "openssl.cnf"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if (words and words[0] in MODULES) or (words and words[0] in PROCESSES):
+    if words and (words[0] in MODULES or words[0] in PROCESSES):
+        os.environ.setdefault("OPENSSL_CONF", str(OPENSSL_CONF))  # it is read when `ssl` is imported
         from skiff.cluster.daemon import run_daemon
 
         sys.exit(run_daemon(words[0], words[1:]))

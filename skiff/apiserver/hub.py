@@ -15,6 +15,7 @@ from skiff.api.errors import timeout
 from skiff.apiserver.cache import WatchCache
 from skiff.apiserver.entries import Codec, Recent
 from skiff.apiserver.fanout import Waker
+from skiff.apiserver.pages import Pages
 from skiff.store import Compacted, Event, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Hub:
         """Nobody is shown the past before this revision (`move_horizon`), though the store may know it."""
         self.recent = Recent()
         self.waker = Waker()
+        self.pages = Pages()
         self._caches: dict[str, WatchCache] = {}
         self._attached: dict[str, Applies] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []

@@ -23,8 +23,9 @@ Matches = Callable[[Entry], bool]
 class Selection:
     """matches None: everything in `slot` is selected. slot: where the objects are to be found (see fanout.Slot).
     selective: a selector was given (then remaining items cannot be counted). label: key and value, when that is all
-    there is to match."""
+    there is to match. key: what was asked for."""
 
+    key: tuple[str, str, str, str]
     namespace: str
     slot: Slot
     matches: Matches | None
@@ -43,17 +44,19 @@ def select(served: Served, namespace: str, name: str, labels: str, fields: str) 
     """name: from a path that names one object, as with a field selector on it. Raises 400."""
     if len(labels) + len(fields) > SELECTOR_LIMIT:
         raise bad_request("the selector is too long")
+    key = (namespace, name, labels, fields)
     if not labels and not fields and not name:
-        return Selection(namespace, ("space", namespace, None) if namespace else ALL, None, False)
+        return Selection(key, namespace, ("space", namespace, None) if namespace else ALL, None, False)
     try:
         by_label = selectors.parse(labels)
         by_field = fieldselectors.parse(fields)
     except (selectors.SelectorError, RecursionError) as e:
         raise bad_request(str(e)) from None
-    return _select(served, namespace, name, by_label, by_field)
+    return _select(served, key, by_label, by_field)
 
 
-def _select(served: Served, namespace: str, name: str, labels: Selector, fields: FieldSelector) -> Selection:
+def _select(served: Served, key: tuple[str, str, str, str], labels: Selector, fields: FieldSelector) -> Selection:
+    namespace, name, _, _ = key
     names = served.resource.selectable
     for r in fields.requirements:
         if r.field not in (NAME, NAMESPACE) and r.field not in names:
@@ -81,7 +84,7 @@ def _select(served: Served, namespace: str, name: str, labels: Selector, fields:
             tests.append(_field_test(served, r.field, r.value, r.operator == "="))
     pairs = labels.pairs()
     label = pairs[0] if len(tests) == 1 and pairs is not None and len(pairs) == 1 else None
-    return Selection(namespace, slot, _all(tests), not labels.empty or not fields.empty, label)
+    return Selection(key, namespace, slot, _all(tests), not labels.empty or not fields.empty, label)
 
 
 def _unknown_field(served: Served, field: str) -> str:

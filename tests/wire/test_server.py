@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skiff.api.errors import bad_request
-from skiff.wire.messages import Pieces, Request, Response, Stream
+from skiff.wire.messages import Items, Pieces, Request, Response, Stream
 from skiff.wire.server import serve
 from tests.wire.conftest import connected, eventually, serving
 
@@ -508,19 +508,23 @@ def test_repeated_headers_are_kept_apart():
 
 
 PIECES = [
-    pytest.param(Pieces(b"[", [], b",", b"]"), b"[]", id="nothing"),
-    pytest.param(Pieces(b"[", [b"a"], b",", b"]"), b"[a]", id="one"),
-    pytest.param(Pieces(b"[", [b"..a", b"..b"], b",", b"]", cut=2), b"[a,b]", id="without their beginning"),
-    pytest.param(Pieces(b"<", [b"%04d" % i for i in range(9999)], b"|", b">"), None, id="many small ones"),
-    pytest.param(Pieces(b"", [b"x" * 400_000, b"", b"y" * 400_000], b"--", b"", cut=0), None, id="large ones"),
-    pytest.param(
-        Pieces(b"", [b"x" * 10] * 5000 + [b"y" * 100_000] * 20, b",", b""), None, id="large ones after small ones"
-    ),
+    pytest.param(Items([], b","), b"[]", id="nothing"),
+    pytest.param(Items([b"a"], b","), b"[a]", id="one"),
+    pytest.param(Items([b"..a", b"..b"], b",", cut=2), b"[a,b]", id="without their beginning"),
+    pytest.param(Items([b"%04d" % i for i in range(9999)], b"|"), None, id="many small ones"),
+    pytest.param(Items([b"x" * 400_000, b"", b"y" * 400_000], b"--"), None, id="large ones"),
+    pytest.param(Items([b"x" * 10] * 5000 + [b"y" * 100_000] * 20, b","), None, id="large ones after small ones"),
 ]
 
 
-@pytest.mark.parametrize("pieces, whole", PIECES)
-def test_pieces_are_one_body(pieces, whole):
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("items, whole", PIECES)
+def test_pieces_are_one_body(items, whole, joined):
+    pieces = Pieces(b"[", items, b"]")
+    expected = bytes(pieces)
+    if joined:
+        items.join()
+
     async def answer(request: Request) -> Response:
         return Response(200, pieces=pieces)
 
@@ -532,7 +536,7 @@ def test_pieces_are_one_body(pieces, whole):
             return first, await peer.response()
 
     (_, headers, first), (_, _, second) = asyncio.run(main())
-    assert first == second == bytes(pieces)
+    assert first == second == bytes(pieces) == expected
     assert int(headers["content-length"]) == pieces.size
     assert whole in (None, first)
     assert max(len(s) for s in pieces.slices(1000)) <= 2000

@@ -39,6 +39,7 @@ class Shown:
         self.attach = hub.attach
         self.recent = hub.recent
         self.waker = hub.waker
+        self.pages = hub.pages
 
     @property
     def revision(self) -> int:

@@ -9,6 +9,7 @@ from skiff.apiserver import negotiation, options
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
 from skiff.apiserver.options import DeleteOptions
+from skiff.apiserver.pages import Page
 from skiff.apiserver.verbs import delete
 from skiff.apiserver.verbs.list import Listing, collect, encode
 from skiff.wire.messages import Response
@@ -25,7 +26,7 @@ async def handle(call: Call) -> Response:
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)
     await _erase_all(call, found.entries, wanted)
-    body = bytes(encode(call.served, Listing(found.entries, found.revision)))
+    body = bytes(encode(call.served, Listing(Page(found.entries), found.revision)))
     if not how.plain:
         body = negotiation.dump(orjson.loads(body), how)
     return call.warned(negotiation.respond(call.request, how, body))

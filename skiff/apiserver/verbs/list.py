@@ -20,10 +20,11 @@ from skiff.apiserver import negotiation, options
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
 from skiff.apiserver.hub import too_large
+from skiff.apiserver.pages import Page
 from skiff.apiserver.selection import Selection, select
 from skiff.apiserver.served import Served
 from skiff.store import Compacted, FutureRevision, Store
-from skiff.wire.messages import Pieces, Response
+from skiff.wire.messages import Items, Pieces, Response
 
 CHUNK = 1000
 ENCODED_AT_ONCE = 100
@@ -41,12 +42,24 @@ CONTINUE_TOO_OLD = (
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """revision: which state it shows. continue_token "": complete. remaining: how many follow, None if not known."""
+    """revision: which state it shows."""
 
-    entries: list[Entry]
+    page: Page
     revision: int
-    continue_token: str = ""
-    remaining: int | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self.page.entries
+
+    @property
+    def remaining(self) -> int | None:
+        """How many follow, None if not known."""
+        return self.page.remaining
+
+    @property
+    def continue_token(self) -> str:
+        """ "": complete."""
+        return _token(self.page.last, self.revision) if self.page.last else ""
 
 
 async def handle(call: Call) -> Response:
@@ -81,19 +94,21 @@ async def encode_protobuf(served: Served, found: Listing) -> bytes:
 def encode(served: Served, found: Listing) -> Pieces:
     """The list object's JSON. Items of built-in kinds do not repeat their kind, as upstream."""
     head = b'%s%d"' % (served.list_head, found.revision)
-    if found.continue_token:
+    page = found.page
+    if page.last:
         head += b',"continue":"%s"' % found.continue_token.encode()
-        if found.remaining is not None:
-            head += b',"remainingItemCount":%d' % found.remaining
+        if page.remaining is not None:
+            head += b',"remainingItemCount":%d' % page.remaining
     head += b'},"items":['
-    if not found.entries:
-        return Pieces(head, (), b"", b"]}")
-    if not served.native:
-        items = [orjson.dumps(served.item(served.load(e))) for e in found.entries]
-        return Pieces(head, items, b",", b"]}")
-    cut = served.item_cut
-    opening = b"{" if cut else b""
-    return Pieces(head + opening, [e.data for e in found.entries], b"," + opening, b"]}", cut)
+    cut = served.item_cut if served.native else 0
+    opening = b"{" if cut and page.entries else b""
+    if page.items is None:
+        if served.native:
+            data = [e.data for e in page.entries]
+        else:
+            data = [orjson.dumps(served.item(served.load(e))) for e in page.entries]
+        page.items = Items(data, b"," + opening, cut)
+    return Pieces(head + opening, page.items, b"]}")
 
 
 async def collect(store: Store, served: Served, namespace: str, name: str, wanted: options.ListOptions) -> Listing:
@@ -156,18 +171,24 @@ def _continue_expired(start: tuple[str, str]) -> StatusError:
 
 
 def _page(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None, revision: int) -> Listing:
+    """Of the cache as it is; revision: of any state that was the same."""
+    cache, pages = served.cache, served.cache.hub.pages
+    key = (served, selection.key, limit, after)
+    page = pages.find(key, cache.changed) or pages.keep(key, cache.changed, _look(served, selection, limit, after))
+    return Listing(page, revision)
+
+
+def _look(served: Served, selection: Selection, limit: int, after: tuple[str, str] | None) -> Page:
     found = selected(served, selection, after)
     if not limit:
-        return Listing(list(found), revision)
+        return Page(list(found))
     entries = list(islice(found, limit + 1))
     if len(entries) <= limit:
-        return Listing(entries, revision)
+        return Page(entries)
     entries.pop()
     last = entries[-1]
-    remaining = None
-    if not selection.selective:
-        remaining = _following(served, selection.namespace, last)
-    return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
+    remaining = None if selection.selective else _following(served, selection.namespace, last)
+    return Page(entries, (last.namespace, last.name), remaining)
 
 
 def selected(served: Served, selection: Selection, after: tuple[str, str] | None) -> Iterable[Entry]:
@@ -219,10 +240,10 @@ async def _history(
             if limit and len(entries) == limit:
                 last = entries[-1]
                 remaining = None if selection.selective else len(page.records) - i + page.remaining
-                return Listing(entries, revision, _token((last.namespace, last.name), revision), remaining)
+                return Listing(Page(entries, (last.namespace, last.name), remaining), revision)
             entries.append(entry)
         if not page.remaining:
-            return Listing(entries, revision)
+            return Listing(Page(entries), revision)
         start = page.records[-1].key
 
 
