@@ -78,6 +78,7 @@ class Resource:
                       generically through `has_status` and `has_generation`.
     prepare_delete:   called with the object and the time, in place, when a deletion begins; may add finalizers.
     validate:         all mistakes of a defaulted object, upstream's paths and words.
+    validate_words:   those of them that labels and annotations can make, where finding these alone is less work.
     validate_create:  mistakes that only count in a new object.
     validate_update:  mistakes of the change (immutable fields); called with (new, old) in addition to `validate`.
     validate_status_update: the same for the status subresource.
@@ -109,6 +110,7 @@ class Resource:
     prepare: Callable[[Obj, Obj | None], None] = _no_preparation
     prepare_delete: Callable[[Obj, float], None] = _no_deletion
     validate: Callable[[Obj], list[FieldError]] = _no_errors
+    validate_words: Callable[[Obj], list[FieldError]] | None = None
     validate_create: Callable[[Obj], list[FieldError]] = _no_errors
     validate_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors
     validate_status_update: Callable[[Obj, Obj], list[FieldError]] = _no_update_errors

@@ -286,8 +286,10 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     # What has not changed was valid when it was stored.
     errors = metadata.validate_update(resource, new["metadata"], old["metadata"])
-    if part is not OBJECT or resource.custom or not (same and _same_words(new["metadata"], old["metadata"])):
+    if part is not OBJECT or resource.custom or not same:
         errors += part.check(served, new, old)
+    elif not _same_words(new["metadata"], old["metadata"]):
+        errors += [*(resource.validate_words or resource.validate)(new), *resource.validate_update(new, old)]
     if errors:
         raise invalid_object(served.gvr, old["metadata"]["name"], errors)
 

@@ -7,7 +7,7 @@ from skiff.api.resources import Resource, Subresource
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core import checks, defaults, events, pod_prepare, pod_updates, warn
 from skiff.api.resources.core.claim_checks import check_claim, check_claim_update
-from skiff.api.resources.core.pod_checks import check_pod
+from skiff.api.resources.core.pod_checks import check_pod, check_pod_annotations
 from skiff.api.resources.core.pod_defaults import default_pod
 from skiff.api.resources.core.service_checks import check_service, check_service_update
 from skiff.api.resources.core.service_defaults import default_service
@@ -195,6 +195,7 @@ RESOURCES: Sequence[Resource] = (
         "pods",
         "Pod",
         validate=validator(check_pod),
+        validate_words=validator(check_pod_annotations),
         validate_update=update_validator(pod_updates.check_pod_update),
         validate_status_update=update_validator(pod_updates.check_status_update),
         subresource_rules=_POD_RULES,

@@ -37,8 +37,8 @@ MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
 
 def check_pod(pod: Obj, errors: ErrorList) -> None:
     """A whole pod, new or changed."""
+    check_pod_annotations(pod, errors)
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
-    _check_own_annotations(metadata.get("annotations") or {}, spec, "metadata.annotations", errors)
     check_pod_spec(spec, "spec", errors, pod_name=metadata.get("name", ""), is_pod=True)
     if not spec.get("serviceAccountName"):
         _forbid_tokens(spec, errors)
@@ -50,6 +50,13 @@ def check_pod(pod: Obj, errors: ErrorList) -> None:
             check_image_whitespace(container, f"spec.{field}[{i}]", errors)
     if not metadata.get("resourceVersion"):
         _check_new(spec, errors)
+
+
+def check_pod_annotations(pod: Obj, errors: ErrorList) -> None:
+    """Those with rules of their own."""
+    annotations = get(pod, "metadata", "annotations")
+    if annotations:
+        _check_own_annotations(annotations, pod.get("spec") or {}, "metadata.annotations", errors)
 
 
 def _check_new(spec: Obj, errors: ErrorList) -> None:
