@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,7 @@ from skiff.testing import run
 
 IMAGE = "docker.io/library/contract:1"
 SOON = 20.0
-CGROUP = "/skiff-contract"
+CGROUP = f"/skiff-contract-{os.getpid()}"
 COMMANDS = {
     "forever": "trap 'exit 0' TERM; touch /ready; sleep 1000 & wait",
     "ends with 3": "sleep 0.3; exit 3",

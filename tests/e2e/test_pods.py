@@ -295,7 +295,7 @@ def test_on_failure_restarts_until_it_succeeds(pods: Space) -> None:
 )
 def test_end(pods: Space, name: str, phase: str, exit_code: int, reason: str) -> None:
     assert ended(pods, name)["exitCode"] == exit_code
-    # that it was for its memory the runtime may tell a moment after the end
+    # of many kills at once the kernel names the containers of the first ones only, and then the end comes first
     until(lambda: pods.state(name)[1]["reason"] == reason, f"{name} says {reason}")
     assert pods.get("Pod", name)["status"]["phase"] == phase
 

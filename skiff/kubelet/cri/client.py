@@ -3,7 +3,9 @@
 The channel reconnects by itself, so a restarted runtime is survived: calls fail with Unavailable meanwhile.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -12,6 +14,7 @@ import grpc.aio
 from skiff.kubelet.cri import encode
 from skiff.kubelet.cri import messages as m
 from skiff.kubelet.cri.events import follow
+from skiff.kubelet.kernellog import REMEMBERED, KernelLog
 from skiff.kubelet.runtime import (
     Container,
     ContainerConfig,
@@ -35,6 +38,8 @@ QUICK_S = 30.0
 START_S = 240.0
 PULL_S = 1800.0
 MAX_MESSAGE = 16 << 20
+KILLED = 128 + 9
+OOM = "OOMKilled"
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -95,6 +100,8 @@ class CRIRuntime:
     """endpoint: as for --container-runtime-endpoint, `unix:///run/containerd/containerd.sock`. Made inside a running loop."""
 
     def __init__(self, endpoint: str):
+        self._kernel = KernelLog()
+        self._killed: deque[str] = deque(maxlen=REMEMBERED)
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
         self._methods = {
@@ -115,6 +122,7 @@ class CRIRuntime:
 
     async def close(self) -> None:
         await self._channel.close()
+        self._kernel.close()
 
     async def info(self) -> RuntimeInfo:
         version = await self._call("RuntimeService/Version", {})
@@ -132,7 +140,11 @@ class CRIRuntime:
         )
 
     def events(self) -> AsyncIterator[str]:
-        return follow(self._channel, self.container_status)
+        return follow(self._channel, self.container_status, self._ended)
+
+    def _ended(self, container_id: str, pid: int) -> None:
+        if self._kernel.killed(container_id, pid):
+            self._killed.append(container_id)
 
     # Sandboxes
 
@@ -185,7 +197,10 @@ class CRIRuntime:
         found = await self._call("RuntimeService/ContainerStatus", {"container_id": id})
         if not found.get("status"):
             raise NotFound(f"container {id} has no status")
-        return encode.container_status(found["status"])
+        status = encode.container_status(found["status"])
+        if status.exit_code == KILLED and status.reason != OOM and (id in self._killed or self._kernel.killed(id)):
+            return replace(status, reason=OOM)
+        return status
 
     async def update_resources(self, id: str, resources: Resources) -> None:
         request = {"container_id": id, "linux": encode.resources(resources)}

@@ -23,14 +23,16 @@ RECONNECT_S = 0.5
 SETTLE_S = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 Status = Callable[[str], Awaitable[Container]]
+Ended = Callable[[str, int], None]
 
 
-async def follow(channel: grpc.aio.Channel, status: Status) -> AsyncIterator[str]:
-    """Pod uids; "" after every (re)connection, as events may have been missed. Endless."""
+async def follow(channel: grpc.aio.Channel, status: Status, ended: Ended) -> AsyncIterator[str]:
+    """Pod uids; "" after every (re)connection, as events may have been missed. Endless. ended: told a container's id and
+    what its process's id was, where the runtime says so."""
     sources = [_containerd, _cri]
     while sources:
         try:
-            async for uid in sources[0](channel, status):
+            async for uid in sources[0](channel, status, ended):
                 yield uid
         except grpc.aio.AioRpcError as e:
             if e.code() is grpc.StatusCode.UNIMPLEMENTED:
@@ -50,7 +52,7 @@ def _stream(channel: grpc.aio.Channel, path: str, request: Message, response: Me
     return method(value, wait_for_ready=True)
 
 
-async def _containerd(channel: grpc.aio.Channel, status: Status) -> AsyncIterator[str]:
+async def _containerd(channel: grpc.aio.Channel, status: Status, ended: Ended) -> AsyncIterator[str]:
     path = "/containerd.services.events.v1.Events/Subscribe"
     filters = ['topic=="/tasks/exit",namespace==k8s.io', 'topic=="/tasks/oom",namespace==k8s.io']
     call = _stream(channel, path, m.SUBSCRIBE, m.ENVELOPE, {"filters": filters})
@@ -59,6 +61,8 @@ async def _containerd(channel: grpc.aio.Channel, status: Status) -> AsyncIterato
         event = m.TASK_EXIT.decode((envelope.get("event") or {"value": b""})["value"])
         if event["id"] and event["id"] != event["container_id"]:
             continue  # a process of exec, not the container's own
+        if event["pid"]:
+            ended(event["container_id"], event["pid"])
         uid = await _settled(event["container_id"], status)
         if uid is not None:
             yield uid
@@ -80,7 +84,7 @@ async def _settled(container_id: str, status: Status) -> str | None:
     return found.pod_uid if found is not None else None
 
 
-async def _cri(channel: grpc.aio.Channel, status: Status) -> AsyncIterator[str]:
+async def _cri(channel: grpc.aio.Channel, status: Status, ended: Ended) -> AsyncIterator[str]:
     call = _stream(channel, "/runtime.v1.RuntimeService/GetContainerEvents", m.EMPTY, m.CRI_EVENT, {})
     yield ""
     async for event in call:
