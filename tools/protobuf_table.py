@@ -111,7 +111,8 @@ def main(root: Path) -> None:
                 json_name, *options = m[3].split(",")
                 if not json_name and "inline" not in options:
                     raise SystemExit(f"{name}.{struct}: a field without a name")
-                mark = "*" if m[2].startswith("*") else "?" if {"omitempty", "omitzero"} & {*options} else ""
+                omit = bool({"omitempty", "omitzero"} & {*options})
+                mark = ("*" if omit else "!") if m[2].startswith("*") else "?" if omit else ""
                 if "inline" in options:
                     json_name, mark = "", ""
                 type_code = code(packages, name, imports, m[2])

@@ -1,13 +1,14 @@
 """The typed decode that upstream gets from Go: types checked, nulls dropped, unknown fields pruned and reported.
 
 A definition is compiled, field by field as fields are first met, into closures that pass over a well-formed object once
-and write nothing. Whatever is odd (a wrong type, an unknown field, a quantity in another form) sends the object through
-the slow walk, which knows paths, repairs what upstream repairs and words mistakes as upstream's decoder does.
+and write nothing but the zero values that upstream always shows. Whatever is odd (a wrong type, an unknown field, a
+quantity in another form) sends the object through the slow walk, which knows paths, repairs what upstream repairs and
+words mistakes as upstream's decoder does.
 """
 
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ import orjson
 from skiff.api import quantity, times
 from skiff.api.duplicates import duplicate_fields
 from skiff.api.schema import SchemaNode, Schemas
-from skiff.api.structs import omitted
+from skiff.api.structs import omitted, written
 from skiff.api.types import Obj
 
 INT32 = 1 << 31
@@ -75,10 +76,10 @@ class Checker:
         names = [name for name, value in obj.items() if known.get(name, _DROP) is not value]
         changed = {name: obj[name] for name in names}
         self._fast(changed)
-        if len(changed) < len(names):
-            for name in names:
-                if name not in changed:
-                    del obj[name]
+        for name in names:
+            if changed.get(name) is None:
+                del obj[name]
+        complete(obj, written(self._node.definition))
 
 
 def checker(schemas: Schemas, definition: str) -> Checker:
@@ -121,7 +122,8 @@ def compile_node(node: SchemaNode, done: dict[int, Check]) -> Check:
 
 def _compile_object(node: SchemaNode, done: dict[int, Check]) -> Check:
     fields = _Fields(node, done)
-    needed = node.required
+    always = written(node.definition)
+    needed, shown = _kept(node), always.keys()
 
     def check(value: Any) -> Any:
         if type(value) is not dict:
@@ -133,9 +135,22 @@ def _compile_object(node: SchemaNode, done: dict[int, Check]) -> Check:
         if drop:
             for name in drop:
                 del value[name]
+        if not shown <= value.keys():
+            complete(value, always)
         return False
 
     return check
+
+
+def complete(value: Obj, always: Mapping[str, Any]) -> None:
+    """Gives an object the fields that are always written, in place."""
+    for name, zero in always.items():
+        value.setdefault(name, zero)
+
+
+def _kept(node: SchemaNode) -> frozenset[str]:
+    """Required fields, which stay when they are empty; of a list or map that is always written, null comes back."""
+    return frozenset(name for name in node.required if written(node.definition).get(name, "") is not None)
 
 
 def _compile_array(node: SchemaNode, done: dict[int, Check]) -> Check:
@@ -325,7 +340,7 @@ class _Walk:
         return self._array(node, value, path) if node.kind == "array" else self._map(node, value, path)
 
     def _object(self, node: SchemaNode, value: Any, path: str) -> Obj:
-        outer = self._struct
+        outer, kept = self._struct, _kept(node)
         for name in list(value):
             child = node.properties.get(name)
             here = f"{path}.{name}" if path else name
@@ -338,13 +353,14 @@ class _Walk:
             self._names.append(name)
             decoded = self._value(child, value[name], here)
             self._names.pop()
-            empty = decoded in ([], {}) and child.kind in ("array", "map") and name not in node.required
+            empty = decoded in ([], {}) and child.kind in ("array", "map") and name not in kept
             if child.kind == "scalar" and decoded in ("", 0, False) and name in omitted(node.definition):
                 empty = name not in node.required
             if decoded is _DROP or empty:
                 del value[name]
             else:
                 value[name] = decoded
+        complete(value, written(node.definition))
         self._struct = outer
         return value
 

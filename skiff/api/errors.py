@@ -170,14 +170,14 @@ def forbidden(gvr: GVR, name: str, why: str) -> StatusError:
 
 
 def invalid_object(gvr: GVR, name: str, errors: Sequence[FieldError]) -> StatusError:
-    """422 with every cause. `details.kind` is the Kind here, unlike in the other errors (upstream NewInvalid)."""
-    if len(errors) == 1:
-        text = str(errors[0])
-    else:
-        text = "[" + ", ".join(str(e) for e in errors) + "]"
-    kind = f"{gvr.kind}.{gvr.group}" if gvr.group else gvr.kind
+    """422 with every cause. `details.kind` is the Kind here, unlike in the other errors (upstream NewInvalid); the message
+    says a thing once. An Event is one of the core group, whichever it was sent to."""
+    group = "" if gvr.group == "events.k8s.io" else gvr.group
+    texts = list(dict.fromkeys(map(str, errors)))
+    text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    kind = f"{gvr.kind}.{group}" if group else gvr.kind
     causes = [{"reason": e.type, "message": e.message(), "field": e.path} for e in errors]
-    details = {"name": name, "group": gvr.group, "kind": gvr.kind, "causes": causes}
+    details = {"name": name, "group": group, "kind": gvr.kind, "causes": causes}
     return status_error(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -147,7 +148,9 @@ def warning_header(warnings: Iterable[str]) -> str:
     still too much is left out."""
     texts = list(dict.fromkeys(warnings))
     if sum(map(len, texts)) > WARNINGS_LENGTH:
-        texts = [text[:WARNING_LENGTH] for text in texts][: WARNINGS_LENGTH // WARNING_LENGTH]
+        texts = [text[:WARNING_LENGTH] for text in texts]
+        written = accumulate(map(len, texts), initial=0)
+        texts = [text for text, before in zip(texts, written, strict=False) if before < WARNINGS_LENGTH]
     return ", ".join(map(_warning, texts))
 
 

@@ -131,7 +131,7 @@ def test_wrong_types_are_refused_in_upstreams_words(path: str, value: Any, messa
         pytest.param("metadata.creationTimestamp", None, None, id="null is as if it were not there"),
         pytest.param("spec.nodeSelector", {}, None, id="an empty map is not written"),
         pytest.param("spec.volumes", [], None, id="an empty list is not written"),
-        pytest.param("spec.containers", [], [], id="an empty list that must be there stays"),
+        pytest.param("spec.containers", [], None, id="an empty list that is always written is null"),
         pytest.param("spec.securityContext", {}, {}, id="an empty struct stays"),
         pytest.param("spec.containers.0.resources.limits.cpu", "1000m", "1", id="an amount in its normal form"),
         pytest.param("spec.containers.0.resources.limits.cpu", 2, "2", id="a bare number as an amount"),
@@ -148,6 +148,20 @@ def test_normal_forms(path: str, value: Any, after: Any) -> None:
     for name in path.split("."):
         obj = obj[int(name)] if isinstance(obj, list) else obj.get(name)  # type: ignore[assignment]
     assert obj == after
+
+
+SHOWN = [
+    pytest.param("apps", "StatefulSet", {"spec": {}}, {"serviceName": "", "selector": None}, id="text and a pointer"),
+    pytest.param("core", "LimitRange", {"spec": {"limits": []}}, {"limits": None}, id="a list that was empty"),
+    pytest.param("core", "PersistentVolumeClaim", {"spec": {"dataSource": {"kind": "K", "name": "n"}}}, {"dataSource": {"kind": "K", "name": "n", "apiGroup": None}}, id="a pointer further down"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("package, kind, sent, spec", SHOWN)
+def test_fields_that_upstream_always_writes(package: str, kind: str, sent: Any, spec: Any) -> None:
+    for extra in ({}, {"nope": 1}):  # the fast pass, and the slow one for what is odd
+        obj, _ = checker(load(), f"io.k8s.api.{package}.v1.{kind}").check(copy.deepcopy(sent) | extra)
+        assert obj["spec"] == spec
 
 
 def test_null_elements_become_zero_values() -> None:

@@ -123,6 +123,11 @@ def test_dual_stack(spec, count):
         pytest.param({"ipFamilyPolicy": "RequireDualStack"}, "not configured for dual-stack services", id="dual stack"),
         pytest.param({"ipFamilies": ["IPv6"]}, 'Invalid value: "IPv6": not configured on this cluster', id="a family"),
         pytest.param({"clusterIP": "fd00::1"}, "IPv6 is not configured on this cluster", id="an address"),
+        pytest.param(
+            {"clusterIPs": ["10.96.0.9"]}, "must be empty when `clusterIP` is not specified", id="one spelling"
+        ),
+        pytest.param({"ipFamilies": [""]}, 'supported values: "IPv4", "IPv6"', id="no family"),
+        pytest.param({"ipFamilyPolicy": ""}, 'supported values: "PreferDualStack"', id="no policy"),
     ],
 )
 def test_one_stack_refuses(spec, message):

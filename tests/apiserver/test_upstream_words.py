@@ -229,6 +229,58 @@ def test_a_deprecated_resource_is_deprecated_when_nothing_is_there(api):
     assert (answer.status, answer.headers["warning"]) == (404, f'299 - "{words}"')
 
 
+def test_many_warnings_are_shown_up_to_a_length(api):
+    names = [f"a{'x' * 60}{i:03}" for i in range(90)]
+    answer = api(lambda call: call("POST", CM, {"metadata": {"name": "a"}} | dict.fromkeys(names, 1)))
+    found = answer.headers["warning"].split(", ")
+    assert len(found) == -(-4096 // len(f'unknown field "{names[0]}"'))
+
+
+def test_a_mistake_that_is_found_twice_is_said_once(api):
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    body = {"metadata": {"name": "a"}, "spec": {"maxReplicas": 2, "scaleTargetRef": target, "metrics": [{"type": "X"}]}}
+    url = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    answer = api(lambda call: call("POST", url, body))
+    assert answer.body["message"].count("Unsupported value") == 1
+    assert len(answer.body["details"]["causes"]) == 2
+
+
+def test_an_invalid_event_is_one_of_the_core_group(api):
+    body = {"metadata": {"name": "a"}, "eventTime": "2026-01-01T00:00:00.000000Z"}
+    answer = api(lambda call: call("POST", "/apis/events.k8s.io/v1/namespaces/default/events", body))
+    assert answer.body["message"].startswith('Event "a" is invalid: ')
+    assert "group" not in answer.body["details"]
+
+
+DAEMON_SETS = "/apis/apps/v1/namespaces/default/daemonsets"
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+def test_the_template_generation_of_a_daemon_set_is_always_there(api):
+    async def script(call):
+        body = deployment("a") | {"kind": "DaemonSet", "spec": workload()}
+        made = (await call("POST", DAEMON_SETS, body)).body["metadata"]
+        put = (await call("PUT", f"{DAEMON_SETS}/a", body)).body["metadata"]
+        status = (await call("PUT", f"{DAEMON_SETS}/a/status", body)).body["metadata"]
+        body["spec"]["template"]["spec"]["hostNetwork"] = True
+        changed = (await call("PUT", f"{DAEMON_SETS}/a", body)).body["metadata"]
+        return [made, put, status, changed]
+
+    found = api(script)
+    assert [m["annotations"][TEMPLATE_GENERATION] for m in found] == ["1", "1", "1", "2"]
+    assert f"f:{TEMPLATE_GENERATION}" in found[0]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:annotations"]
+
+
+def test_an_api_service_of_this_server_is_available_at_once(api):
+    spec = {"group": "a.example", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}
+    url = "/apis/apiregistration.k8s.io/v1/apiservices"
+    made = api(lambda call: call("POST", url, {"metadata": {"name": "v1.a.example"}, "spec": spec})).body
+    assert [(c["type"], c["status"], c["reason"]) for c in made["status"]["conditions"]] == [
+        ("Available", "True", "Local")
+    ]
+    assert made["status"]["conditions"][0]["lastTransitionTime"] == made["metadata"]["creationTimestamp"]
+
+
 COST = "controller.kubernetes.io/pod-deletion-cost"
 
 

@@ -3,7 +3,8 @@
 One line per message: `package/version.Name: field field ...`, fields in the order of their numbers, which is that in which
 Go writes them. A field is `jsonName=number`, a mark, a shape and a type:
 
-    mark    * a pointer: written only when set     ? JSON leaves the zero value out     none: JSON keeps it
+    mark    * a pointer: written only when set     ! a pointer that JSON shows as null when it is not set
+            ? JSON leaves the zero value out       none: JSON keeps it
     shape   [] a list     {} a map by text
     type    s text, y bytes, i integer, b boolean, d double; Quantity, Time, ... (special.py); otherwise a message, of the
             same package unless it is named in full
@@ -35,17 +36,18 @@ OWN_FORM = frozenset(
     {"Quantity", "IntOrString", "Raw", "Time", "MicroTime", "Items", "SchemaOrArray", "SchemaOrBool"}
     | {"SchemaOrStrings"}
 )
-_FIELD = re.compile(r"([^=]*)=(\d+)([*?]?)(\[\]|\{\}|)(.+)")
+_FIELD = re.compile(r"([^=]*)=(\d+)([*!?]?)(\[\]|\{\}|)(.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """type: a letter, a name in OWN_FORM, or a message's full name."""
+    """type: a letter, a name in OWN_FORM, or a message's full name. shown: JSON has it, set or not."""
 
     name: str
     number: int
     pointer: bool
     omit: bool
+    shown: bool
     shape: str
     type: str
 
@@ -79,7 +81,7 @@ def _field(text: str, package: str) -> Field:
     name, number, mark, shape, kind = match.groups()
     if kind not in OWN_FORM and len(kind) > 1 and "/" not in kind:
         kind = f"{package}.{kind}"
-    return Field(name, int(number), mark == "*", mark == "?", shape, kind)
+    return Field(name, int(number), mark in ("*", "!"), mark == "?", mark in ("", "!"), shape, kind)
 
 
 def message_name(api_version: str, kind: str) -> str:

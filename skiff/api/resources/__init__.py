@@ -76,6 +76,7 @@ class Resource:
     prepare:          called with the new object and None on create, or the stored one on update; in place; drops what a
                       client may not set (upstream's PrepareForCreate/PrepareForUpdate). Status and generation are handled
                       generically through `has_status` and `has_generation`.
+    prepare_status:   the same for a write to the status, of which most kinds' spec and metadata know nothing.
     prepare_delete:   called with the object and the time, in place, when a deletion begins; may add finalizers.
     validate:         all mistakes of a defaulted object, upstream's paths and words.
     validate_words:   those of them that labels and annotations can make, where finding these alone is less work.
@@ -108,6 +109,7 @@ class Resource:
     default: Callable[[Obj], None] = _nothing
     defaults_by_metadata: bool = False
     prepare: Callable[[Obj, Obj | None], None] = _no_preparation
+    prepare_status: Callable[[Obj, Obj | None], None] = _no_preparation
     prepare_delete: Callable[[Obj, float], None] = _no_deletion
     validate: Callable[[Obj], list[FieldError]] = _no_errors
     validate_words: Callable[[Obj], list[FieldError]] | None = None

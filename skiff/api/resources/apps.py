@@ -41,7 +41,16 @@ default_replica_set = rules(
     empty_status("replicas"),
 )
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+def _template_generation(obj: Obj) -> None:
+    """Upstream has a number behind the annotation, so it is there before anybody has set it."""
+    child(child(obj, "metadata"), "annotations").setdefault(TEMPLATE_GENERATION, "0")
+
+
 default_daemon_set = rules(
+    _template_generation,
     struct(
         "spec",
         nil(revisionHistoryLimit=10),
@@ -92,13 +101,10 @@ def prepare_deployment(new: Obj, old: Obj | None) -> None:
 def prepare_daemon_set(new: Obj, old: Obj | None) -> None:
     """The deprecated templateGeneration is kept as an annotation, counting changes of the template."""
     annotations = child(child(new, "metadata"), "annotations")
-    key = "deprecated.daemonset.template.generation"
-    if old is None:
-        annotations.setdefault(key, "1")
-        return
-    before = ((old.get("metadata") or {}).get("annotations") or {}).get(key, "1")
-    changed = new["spec"].get("template") != old["spec"].get("template")
-    annotations[key] = str(int(before) + 1) if changed and before.isdigit() else before
+    before = get(old, "metadata", "annotations", TEMPLATE_GENERATION) if old else annotations.get(TEMPLATE_GENERATION)
+    count = int(before) if before and before.isdigit() else 0
+    changed = old is not None and new["spec"].get("template") != old["spec"].get("template")
+    annotations[TEMPLATE_GENERATION] = str(max(1, count) + changed)
 
 
 _in_template = disabled_in_pods("spec.template.spec")
@@ -126,7 +132,9 @@ RESOURCES: Sequence[Resource] = (
         categories=("all",),
         subresources=(STATUS,),
         default=default_daemon_set,
+        defaults_by_metadata=True,
         prepare=both(_in_template, prepare_daemon_set),
+        prepare_status=prepare_daemon_set,
         has_generation=True,
     ),
     builtin(

@@ -4,13 +4,16 @@ cryptography is loaded when the first request is written.
 """
 
 import binascii
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skiff.api import names
 from skiff.api.errors import not_supported
 from skiff.api.resources.checks import ErrorList
 from skiff.api.resources.fields import get, items
 from skiff.api.types import Obj
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 USAGES = (
     "any",
@@ -112,10 +115,31 @@ def request_error(encoded: str) -> str:
         return "PEM block type must be CERTIFICATE REQUEST"
     try:
         request = x509.load_pem_x509_csr(data)
-        fine = request.is_signature_valid
+        fine = request.is_signature_valid or _signed_with_sha1(request)
     except (ValueError, UnsupportedAlgorithm, InvalidSignature) as e:
         return f"asn1: {e}"
     return "" if fine else "x509: invalid signature"
+
+
+def _signed_with_sha1(request: "x509.CertificateSigningRequest") -> bool:
+    """Upstream still accepts these of a request; the library calls them invalid."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+    from cryptography.hazmat.primitives.hashes import SHA1
+
+    algorithm, key = request.signature_hash_algorithm, request.public_key()
+    if not isinstance(algorithm, SHA1):
+        return False
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(request.signature, request.tbs_certrequest_bytes, padding.PKCS1v15(), algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(request.signature, request.tbs_certrequest_bytes, ec.ECDSA(algorithm))
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def certificate_error(encoded: str) -> str:

@@ -176,7 +176,7 @@ def check_runtime_class_update(new: Obj, old: Obj, errors: ErrorList) -> None:
 def check_api_service(obj: Obj, errors: ErrorList) -> None:
     spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
     group, version, service = spec.get("group", ""), spec.get("version", ""), spec.get("service")
-    if not names.is_path_segment(name) and name != f"{version}.{group}":
+    if name and not names.is_path_segment(name) and name != f"{version}.{group}":
         errors.invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{version}.{group}"')
     if not group and version != "v1":
         errors.required("spec.group", "only v1 may have an empty group and it better be legacy kube")

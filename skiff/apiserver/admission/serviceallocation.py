@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from skiff.api.errors import FieldError, internal, invalid, invalid_object
 from skiff.api.gvr import SERVICES
+from skiff.api.resources.checks import ErrorList
+from skiff.api.resources.core.service_checks import check_cluster_ips
 from skiff.api.resources.core.service_prepare import (
     needs_cluster_ip,
     needs_health_check_port,
@@ -69,9 +71,12 @@ class _Work:
         spec, before = self._spec, self._before
         if not needs_cluster_ip(spec) or _keeps_preference(spec, before):
             return
-        if not spec.get("ipFamilyPolicy"):
+        if spec.get("ipFamilyPolicy") is None:
             lone = spec.get("clusterIP") == "None" and not spec.get("selector")
             spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or (REQUIRE if lone else SINGLE)
+        wrong = ErrorList()
+        check_cluster_ips(spec, wrong)
+        self._fail(*wrong)
         self._fail(*self._shrink())
         self._fail(*self._infer())
         if spec.get("clusterIP") == "None" and not spec.get("selector"):

@@ -5,8 +5,8 @@ Reasons and sentences are upstream's (kube-aggregator pkg/controllers/status/rem
 
 from collections.abc import Sequence
 
+from skiff.api.resources.apiregistration import condition
 from skiff.api.types import Obj
-from skiff.apiserver.aggregator.registration import condition
 
 PASSED = condition("True", "Passed", "all checks passed")
 

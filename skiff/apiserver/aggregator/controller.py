@@ -11,15 +11,14 @@ from typing import Any
 from skiff import env
 from skiff.api.errors import StatusError, is_already_exists, is_conflict, is_not_found
 from skiff.api.gvr import ENDPOINTSLICES, SERVICES
+from skiff.api.resources.apiregistration import LOCAL, condition
 from skiff.api.times import format_time
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.aggregator import availability
 from skiff.apiserver.aggregator.registration import (
     ALWAYS,
     APISERVICES,
-    LOCAL,
     MANAGED,
-    condition,
     local_service,
     same_spec,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from skiff.api.gvr import SERVICES
 from skiff.api.types import GVR, Obj
 
-__all__ = ["APISERVICES", "MANAGED", "SERVICES", "condition", "local_service", "same_spec"]
+__all__ = ["APISERVICES", "MANAGED", "SERVICES", "local_service", "same_spec"]
 
 APISERVICES = GVR("apiregistration.k8s.io", "v1", "apiservices", "APIService", False)
 MANAGED = "kube-aggregator.kubernetes.io/automanaged"
@@ -61,14 +61,6 @@ def local_service(group: str, version: str, builtin: bool) -> Obj:
 
 def same_spec(wanted: Obj, found: Obj) -> bool:
     return all(found["spec"].get(k) == v for k, v in wanted["spec"].items()) and not found["spec"].get("service")
-
-
-def condition(status: str, reason: str, message: str) -> Obj:
-    """Available, without its time."""
-    return {"type": "Available", "status": status, "reason": reason, "message": message}
-
-
-LOCAL = condition("True", "Local", "Local APIServices are always available")
 
 
 def available(conditions: Iterable[Obj]) -> bool:

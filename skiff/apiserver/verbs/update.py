@@ -281,6 +281,8 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
     metadata.keep_system_fields(new["metadata"], old["metadata"])
     if part is OBJECT:
         resource.prepare(new, old)
+    elif part is STATUS:
+        resource.prepare_status(new, old)
     same = part is not STATUS and _content(new, served) == _content(old, served)
     if part is not STATUS and resource.has_generation and not same:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1

@@ -1,8 +1,11 @@
 """Mistakes in autoscaling, policy, events, certificates, API services and leases. One mistake at a time, with upstream's path and words."""
 
+import base64
 from typing import Any
 
 import pytest
+
+from skiff.api.resources.certificate_checks import request_error
 
 from .objects import build, mistakes
 
@@ -529,3 +532,29 @@ def test_a_sound_object_has_no_mistakes(kind: str) -> None:
 )
 def test_a_mistake_is_named(kind: str, path: str, value: Any, messages: list[str]) -> None:
     assert mistakes(build(kind, SOUND[kind], path, value)) == messages
+
+
+SIGNED_WITH_SHA1 = (
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlJQlN6Q0J0UUlCQURBTU1Rb3dDQVlEVlFRRERBRmhNSUdmTUEw"
+    "R0NTcUdTSWIzRFFFQkFRVUFBNEdOQURDQgppUUtCZ1FEVGcyOEYraE1UUHUxYmhSQi80cHRTRE9mSk91WUtMOFpjeFFpWXJCeXV5"
+    "MDNTakR4dkRMZTlOa2MxCm80b0NoWndwQXhLbTUxbjQrUllCN3FIalQ2UTNDSERxRnpRUmQ4YlFMZ084S1duT01YZXNzbmZQVm5N"
+    "eGkwRGoKU2hYVVl0M1poSkhqeUw0QXFHWVlxNlBnZ0I0NEdFY1ZRZGd1dVA3SEJ6d01lVUwzSlFJREFRQUJvQUF3RFFZSgpLb1pJ"
+    "aHZjTkFRRUZCUUFEZ1lFQXpWRDJjMDhHTU1pajNIRTh3S05ETUR3TFBhZ1hONVJJNSsvZWZLK1BtTEN3CnFrUmRWait1VnNlU2ZO"
+    "OTVCakxlNzVrN0hhblI1U2RxaWhOb2s3SGpZd2Vra0FZVCtZV3RVODZiNy92RnV1SGQKNDl6dnkzTG54R0tndXRTQk1XODhaTlhF"
+    "N3VCNUV0WS9nS095Z2lhSWhQNmJYclFmaXFqMnNTS0NPWUtBM2IwPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"
+)
+
+
+@pytest.mark.parametrize(
+    "request_, why",
+    [
+        pytest.param(SIGNED_WITH_SHA1, "", id="an old signature counts"),
+        pytest.param(
+            base64.b64encode(base64.b64decode(SIGNED_WITH_SHA1).replace(b"5", b"6", 1)).decode(),
+            "x509: invalid signature",
+            id="a wrong one does not",
+        ),
+    ],
+)
+def test_a_signature(request_: str, why: str) -> None:
+    assert request_error(request_) == why

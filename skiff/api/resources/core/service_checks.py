@@ -36,7 +36,7 @@ def check_service(obj: Obj, errors: ErrorList) -> None:
     check_labels(spec.get("selector"), "spec.selector", errors)
     _check_affinity(spec, errors)
     if kind != "ExternalName":
-        _check_cluster_ips(spec, errors)
+        check_cluster_ips(spec, errors)
     for i, ip in enumerate(spec.get("externalIPs") or ()):
         if parse_ip(ip) is None:
             check_ip(ip, f"spec.externalIPs[{i}]", errors)
@@ -120,7 +120,8 @@ def _check_affinity(spec: Obj, errors: ErrorList) -> None:
             errors.invalid(f"{path}.clientIP.timeoutSeconds", seconds, why)
 
 
-def _check_cluster_ips(spec: Obj, errors: ErrorList) -> None:
+def check_cluster_ips(spec: Obj, errors: ErrorList) -> None:
+    """Also what an allocation starts from, so it is checked before one too."""
     path, first, ips = "spec.clusterIPs", spec.get("clusterIP", ""), spec.get("clusterIPs") or []
     if first and not ips:
         errors.required(path)
