@@ -303,7 +303,12 @@ def _int64_or_zero(value: Any) -> bool:
     return not value if type(value) is int and -INT64 <= value < INT64 else _null(value)
 
 
+def _bytes_or_zero(value: Any) -> bool:
+    return _bytes(value) or not value
+
+
 _OR_ZERO: dict[Check, Check] = {
+    _bytes: _bytes_or_zero,
     _string: _string_or_zero,
     _boolean: _boolean_or_zero,
     _int32: _int32_or_zero,

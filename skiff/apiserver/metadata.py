@@ -15,6 +15,8 @@ from skiff.api.types import GVR, Obj
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_BASE = 58
 ANNOTATIONS_LIMIT = 256 * 1024
+AFTER_ADMISSION = " after mutating admission happens"
+"""When what is listed twice was found, as the warning says it; of a patch it is never found before."""
 IMMUTABLE = "field is immutable"
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
@@ -35,6 +37,27 @@ def match_namespace(meta: Obj, namespace: str) -> None:
 def wipe_system_fields(meta: Obj) -> None:
     for name in SYSTEM_FIELDS:
         meta.pop(name, None)
+
+
+def single_owners(meta: Obj, when: str = "") -> list[str]:
+    """Leaves out owners that are listed twice, in place. Returns the warning about them, if any."""
+    owners = meta.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Obj] = []
+    twice = []
+    for owner in owners:
+        if owner in kept:
+            twice.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not twice:
+        return []
+    meta["ownerReferences"] = kept
+    return [
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
+        f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}"
+    ]
 
 
 def fill(meta: Obj) -> None:

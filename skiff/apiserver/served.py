@@ -202,7 +202,8 @@ class Served:
         kind = data.get("kind") if isinstance(data, dict) else ""
         gvr = self.gvr
         if isinstance(kind, str) and kind:
-            return bad_request(f'{kind} in version "{gvr.version}" cannot be handled as a {gvr.kind}: {why}')
+            version = str(data.get("apiVersion") or gvr.version).rpartition("/")[2]
+            return bad_request(f'{kind} in version "{version}" cannot be handled as a {gvr.kind}: {why}')
         return bad_request(f"the object provided is unrecognized (must be of type {gvr.kind}): {why}")
 
 
@@ -213,11 +214,15 @@ SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 def _wrong_type(wanted: GVR, api_version: Any, kind: Any) -> Exception:
     """Another version of the kind, another known kind, or nothing that anybody knows: 400 in upstream's three wordings."""
     from skiff.api.resources.builtin import RESOURCES
+    from skiff.api.resources.older import is_older
 
-    if kind == wanted.kind and str(api_version).rpartition("/")[0] == wanted.group:
+    known = is_older(str(api_version), str(kind)) or any(
+        (r.gvr.api_version, r.gvr.kind) == (api_version, kind) for r in RESOURCES
+    )
+    if known and kind == wanted.kind:
         words = f"does not match the expected API version ({wanted.api_version})"
         return bad_request(f"the API version in the data ({api_version}) {words}")
-    if any((r.gvr.api_version, r.gvr.kind) == (api_version, kind) for r in RESOURCES):
+    if known:
         source = f"{str(api_version).rpartition('/')[2]}.{kind}"
         target = f"{wanted.group.partition('.')[0] or 'core'}.{wanted.kind}"
         return DecodeError(f"converting ({source}) to ({target}): unknown conversion")

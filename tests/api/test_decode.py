@@ -150,6 +150,13 @@ def test_normal_forms(path: str, value: Any, after: Any) -> None:
     assert obj == after
 
 
+def test_no_bytes_are_not_written() -> None:
+    hook = {"name": "a", "clientConfig": {"caBundle": ""}}
+    kind = "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration"
+    obj, _ = checker(load(), kind).check({"webhooks": [hook]})
+    assert obj["webhooks"][0]["clientConfig"] == {}
+
+
 SHOWN = [
     pytest.param("apps", "StatefulSet", {"spec": {}}, {"serviceName": "", "selector": None}, id="text and a pointer"),
     pytest.param("core", "LimitRange", {"spec": {"limits": []}}, {"limits": None}, id="a list that was empty"),

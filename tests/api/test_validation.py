@@ -338,6 +338,29 @@ C = "spec.containers.0"
         ),
         pytest.param("v1/Secret", "type", "kubernetes.io/tls", "data[tls.crt]: Required value", id="TLS secret"),
         pytest.param(
+            "v1/ReplicationController",
+            "spec.selector.b",
+            "no value!",
+            'spec.template.metadata.labels: Invalid value: {"app":"a"}: `selector` does not match template `labels`',
+            id="a selector that can match nothing",
+        ),
+        pytest.param(
+            "v1/Service",
+            "spec.ports",
+            [{"name": "a", "port": 80}, {"name": "b", "port": 80}],
+            'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,'
+            '"NodePort":0}',
+            id="a port twice",
+        ),
+        pytest.param(
+            "v1/Node",
+            "spec.taints",
+            [{"key": "k", "effect": "NoSchedule"}] * 2,
+            'metadata.taints[1]: Duplicate value: {"Key":"k","Value":"","Effect":"NoSchedule","TimeAdded":null}: '
+            "taints must be unique by key and effect pair",
+            id="a taint twice",
+        ),
+        pytest.param(
             "v1/Node",
             "spec.taints.0.effect",
             "No",

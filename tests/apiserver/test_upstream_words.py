@@ -252,6 +252,70 @@ def test_an_invalid_event_is_one_of_the_core_group(api):
     assert "group" not in answer.body["details"]
 
 
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+JOB_SELECTORS = [
+    pytest.param({"selector": {"matchLabels": {"app": "a"}}}, {"app": "a"}, ["spec.selector"], id="a selector of one's own"),
+    pytest.param({}, {"controller-uid": "x"}, ["spec.template.metadata.labels[controller-uid]"], id="a label of one's own"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec, labels, fields", JOB_SELECTORS)
+def test_a_job_is_selected_by_what_the_server_makes(api, spec, labels, fields):
+    template = {"metadata": {"labels": labels}, "spec": workload()["template"]["spec"] | {"restartPolicy": "Never"}}
+    answer = api(lambda call: call("POST", JOBS, {"metadata": {"name": "a"}, "spec": spec | {"template": template}}))
+    assert (answer.status, [c["field"] for c in answer.body["details"]["causes"]]) == (422, fields)
+
+
+def test_a_claim_that_stands_twice_in_a_stateful_set_is_one(api):
+    claim = {
+        "metadata": {"name": "c"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}},
+    }
+    body = {"metadata": {"name": "a"}, "spec": workload() | {"volumeClaimTemplates": [claim, claim]}}
+    assert api(lambda call: call("POST", "/apis/apps/v1/namespaces/default/statefulsets", body)).status == 201
+
+
+OWNER = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}
+OWNED_TWICE = [
+    pytest.param("POST", CM, JSON, "entries;", id="create"),
+    pytest.param("PUT", f"{CM}/old", JSON, "entries;", id="update"),
+    pytest.param("PATCH", f"{CM}/old", MERGE, "entries after mutating admission happens;", id="patch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method, url, type, words", OWNED_TWICE)
+def test_an_owner_counts_once(api, method, url, type, words):
+    async def script(call):
+        await call("POST", CM, configmap("old"))
+        owners = [OWNER, {**OWNER, "uid": "v"}, OWNER]
+        body = {"metadata": {"name": "old" if "old" in url else "new", "ownerReferences": owners}}
+        return await call(method, url, body, type=type)
+
+    answer = api(script)
+    assert [o["uid"] for o in answer.body["metadata"]["ownerReferences"]] == ["u", "v"]
+    assert words in answer.headers["warning"]
+    assert answer.headers["warning"].endswith('duplicate UID(s) observed: u"')
+
+
+OLD_VERSIONS = [
+    pytest.param("apps/v1beta1", "the API version in the data (apps/v1beta1) does not match", id="read but not served"),
+    pytest.param("apps/v7", f'Deployment in version "v7" cannot be handled as a Deployment: no kind "Deployment" is registered for version "apps/v7" {SCHEME}', id="never there"),
+    pytest.param("v7", 'Deployment in version "v7" cannot be handled', id="of another group"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("version, message", OLD_VERSIONS)
+def test_another_version(api, version, message):
+    answer = api(lambda call: call("POST", DEPLOYMENTS, deployment("a") | {"apiVersion": version}))
+    assert answer.status == 400
+    assert answer.body["message"].startswith(message)
+
+
+def test_a_limit_range_without_a_name_gets_one(api):
+    made = api(lambda call: call("POST", "/api/v1/namespaces/default/limitranges", {"spec": {"limits": []}}))
+    assert (made.status, len(made.body["metadata"]["name"]), made.body["spec"]) == (201, 36, {"limits": None})
+
+
 DAEMON_SETS = "/apis/apps/v1/namespaces/default/daemonsets"
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 

@@ -50,6 +50,8 @@ def _display(source: str, issues: Sequence[Issue]) -> str:
 
 
 def _display_one(source: str, issue: Issue) -> str:
+    if not source:
+        return f"ERROR: <input>:1:0: {issue.message}"
     start = source.rfind("\n", 0, issue.offset) + 1
     line, column = source.count("\n", 0, issue.offset) + 1, issue.offset - start
     text = f"ERROR: <input>:{line}:{column + 1}: {issue.message}"

@@ -162,7 +162,7 @@ def _as_pods_will_be(spec: Obj) -> Obj:
     """The template with the volumes that its claims become; the controller sets hostname and subdomain itself."""
     template = spec.get("template") or {}
     pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in ("hostname", "subdomain")}
-    claimed = [c.get("metadata", {}).get("name", "") for c in items(spec, "volumeClaimTemplates")]
+    claimed = list(dict.fromkeys(get(c, "metadata", "name") or "" for c in items(spec, "volumeClaimTemplates")))
     if claimed:
         volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claimed]
         pod["volumes"] = volumes + [v for v in pod.get("volumes") or () if v.get("name") not in claimed]

@@ -8,6 +8,7 @@ from skiff.api.resources.checks import ErrorList, check_domain_path, check_label
 from skiff.api.resources.core.pod_checks import check_selector_matches, check_template
 from skiff.api.resources.fields import get
 from skiff.api.resources.job_policies import check_failure_policy, check_success_policy
+from skiff.api.selectors import from_label_selector
 from skiff.api.types import Obj
 
 
@@ -32,19 +33,21 @@ def _check_generated_selector(spec: Obj, metadata: Obj, errors: ErrorList) -> No
     """The selector and the template's labels that the server made are still there."""
     if metadata.get("uid") is None:
         errors.required("metadata.uid")
-    expected = {
-        "batch.kubernetes.io/controller-uid": metadata.get("uid", ""),
-        "batch.kubernetes.io/job-name": metadata.get("name", ""),
-        "controller-uid": metadata.get("uid", ""),
-        "job-name": metadata.get("name", ""),
-    }
+    uid, name = metadata.get("uid", ""), metadata.get("name", "")
+    prefix = "batch.kubernetes.io/"
+    expected = {"controller-uid": uid, "job-name": name, f"{prefix}controller-uid": uid, f"{prefix}job-name": name}
     found = get(spec, "template", "metadata", "labels") or {}
     for key, value in expected.items():
-        if found.get(key) != value:
-            errors.invalid("spec.template.metadata.labels", found, f"must be '{value}'")
-    selected = get(spec, "selector", "matchLabels") or {}
-    uid = metadata.get("uid", "")
-    if all(selected.get(k) != uid for k in ("batch.kubernetes.io/controller-uid", "controller-uid")):
+        path = f"spec.template.metadata.labels[{key}]"
+        if key not in found:
+            errors.required(path, f"must be '{value}'")
+        elif found[key] != value:
+            errors.invalid(path, dict(sorted(found.items())), f"must be '{value}'")
+    try:
+        fits = from_label_selector(spec.get("selector")).matches(expected)
+    except ValueError:
+        return
+    if not fits:
         errors.invalid("spec.selector", spec.get("selector"), "`selector` not auto-generated")
 
 

@@ -24,7 +24,7 @@ APPROVAL_WORDS = "see https://github.com/kubernetes/enhancements/pull/1111"
 def check_definition(obj: Obj, errors: ErrorList) -> None:
     """A new definition."""
     spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
-    if name != f"{get(spec, 'names', 'plural') or ''}.{spec.get('group', '')}":
+    if name and name != f"{get(spec, 'names', 'plural') or ''}.{spec.get('group', '')}":
         errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
     _check_spec(spec, errors)
     if spec.get("preserveUnknownFields"):

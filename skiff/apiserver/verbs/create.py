@@ -27,6 +27,7 @@ async def handle(call: Call) -> Response:
     metadata.match_namespace(meta, call.namespace)
     if meta.get("resourceVersion"):
         raise bad_request("resourceVersion should not be set on objects to be created")
+    call.warnings += metadata.single_owners(meta)
     obj = fields.track(call, obj, None, wanted.field_manager)
     return call.answer(await store(call, obj, wanted, wanted.as_object("CreateOptions")), 201)
 
@@ -41,6 +42,7 @@ async def store(call: Call, obj: Obj, wanted: WriteOptions, as_object: Obj) -> b
     assert attrs.obj is not None
     obj = attrs.obj
     meta = obj["metadata"]
+    call.warnings += metadata.single_owners(meta, metadata.AFTER_ADMISSION)
     generated = not meta.get("name") and bool(meta.get("generateName"))
     for attempt in range(NAME_ATTEMPTS):
         if generated:

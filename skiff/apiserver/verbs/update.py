@@ -74,6 +74,7 @@ def decoded(call: Call, data: Any, validation: str, raw: bytes = b"") -> Obj:
     meta = obj["metadata"]
     metadata.match_namespace(meta, call.namespace)
     check_name(call, meta)
+    call.warnings += metadata.single_owners(meta)
     return obj
 
 
@@ -145,6 +146,7 @@ async def _attempt(
     await call.server.admission.mutate(attrs)
     assert attrs.obj is not None
     new = attrs.obj
+    call.warnings += metadata.single_owners(new["metadata"], metadata.AFTER_ADMISSION)
     finish(served, new, old, part)
     warn = served.resource.warn if part is OBJECT else served.resource.warn_status if part is STATUS else None
     if warn is not None:

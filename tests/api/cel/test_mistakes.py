@@ -16,6 +16,7 @@ PRIMARY = (
 )
 
 MISTAKES = [
+    pytest.param("", "1:0: Syntax error: mismatched input '<EOF>' expecting " + PRIMARY, id="nothing"),
     pytest.param("1 +", "1:4: Syntax error: mismatched input '<EOF>' expecting " + PRIMARY, id="an operand is missing"),
     pytest.param("(1", "1:3: Syntax error: missing ')' at '<EOF>'", id="a parenthesis is missing"),
     pytest.param("1 2", "1:3: Syntax error: extraneous input '2' expecting <EOF>", id="something follows"),

@@ -14,6 +14,7 @@ from skiff.api.resources.core.service_defaults import default_service
 from skiff.api.resources.core.service_prepare import prepare_service
 from skiff.api.resources.core.simple_prepare import (
     prepare_claim,
+    prepare_limit_range,
     prepare_namespace,
     prepare_node,
     prepare_persistent_volume,
@@ -125,6 +126,7 @@ RESOURCES: Sequence[Resource] = (
         validate=validator(checks.check_limit_range),
         short_names=("limits",),
         default=defaults.default_limit_range,
+        prepare=prepare_limit_range,
         create_on_update=True,
     ),
     builtin(

@@ -28,6 +28,7 @@ from skiff.api.resources.core.resource_checks import (
 )
 from skiff.api.resources.core.scheduling_checks import check_taints
 from skiff.api.resources.fields import get, items
+from skiff.api.selectors import from_set
 from skiff.api.types import Obj
 
 MAX_DATA_BYTES = 1 << 20
@@ -371,5 +372,5 @@ def check_replication_controller(obj: Obj, errors: ErrorList) -> None:
     errors.not_negative("spec.replicas", spec.get("replicas"))
     if not spec.get("selector"):
         errors.required("spec.selector")
-    selector = {"matchLabels": spec.get("selector") or {}}
+    selector = from_set(spec.get("selector"))
     check_selected_template(spec.get("template"), selector, "spec.template", errors, owner="ReplicationController")

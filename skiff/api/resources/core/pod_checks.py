@@ -25,7 +25,7 @@ from skiff.api.resources.core.security_checks import check_pod_security
 from skiff.api.resources.core.volume_checks import check_volumes
 from skiff.api.resources.core.windows_checks import check_host_process, check_system
 from skiff.api.resources.fields import get, items
-from skiff.api.selectors import from_label_selector
+from skiff.api.selectors import Selector, from_label_selector
 from skiff.api.types import Obj
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -277,16 +277,19 @@ def _check_host_aliases(aliases: Any, path: str, errors: ErrorList) -> None:
 
 
 def check_selected_template(
-    template: Obj | None, selector: Obj | None, path: str, errors: ErrorList, *, owner: str
+    template: Obj | None, selector: Obj | Selector | None, path: str, errors: ErrorList, *, owner: str
 ) -> None:
     """The template of a workload that keeps pods running: matched by its selector, always restarted, no deadline.
 
-    selector: a LabelSelector; None selects nothing. owner: the kind, as upstream's sentence names it.
+    selector: a LabelSelector, or one that is not checked any more; None selects nothing. owner: the kind, as upstream's sentence names it.
     """
     if template is None:
         errors.required(path)
         return
-    check_selector_matches(template, selector, path, errors)
+    if isinstance(selector, Selector):
+        _check_selected(template, selector, path, errors)
+    else:
+        check_selector_matches(template, selector, path, errors)
     check_template(template, path, errors)
     spec = template.get("spec") or {}
     errors.one_of(f"{path}.spec.restartPolicy", spec.get("restartPolicy", ""), ("Always",))
@@ -296,11 +299,14 @@ def check_selected_template(
 
 
 def check_selector_matches(template: Obj, selector: Obj | None, path: str, errors: ErrorList) -> None:
-    found = get(template, "metadata", "labels") or {}
     try:
-        fits = from_label_selector(selector).matches(found)
+        _check_selected(template, from_label_selector(selector), path, errors)
     except ValueError:
         return
-    if not fits:
+
+
+def _check_selected(template: Obj, selector: Selector, path: str, errors: ErrorList) -> None:
+    found = get(template, "metadata", "labels") or {}
+    if not selector.matches(found):
         shown = dict(sorted(found.items())) or None
         errors.invalid(f"{path}.metadata.labels", shown, "`selector` does not match template `labels`")

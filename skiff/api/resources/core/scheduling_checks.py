@@ -159,7 +159,8 @@ def check_taints(taints: Any, path: str, errors: ErrorList) -> None:
             errors.one_of(f"{here}.effect", effect, EFFECTS)
         if (key, effect) in seen:
             why = "taints must be unique by key and effect pair"
-            errors.append(FieldError(here, "FieldValueDuplicate", taint, why))
+            shown = {"Key": key, "Value": taint.get("value", ""), "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            errors.append(FieldError(here, "FieldValueDuplicate", shown, why))
         seen.add((key, effect))
 
 

@@ -80,7 +80,8 @@ def _check_ports(spec: Obj, errors: ErrorList) -> None:
             errors.duplicate(f"{path}.nodePort", node)
         seen_node.add((protocol, node))
         if (protocol, port.get("port")) in seen:
-            errors.duplicate(path, {"protocol": protocol, "port": port.get("port")})
+            zero = {"Name": "", "Protocol": protocol, "AppProtocol": None, "Port": port.get("port", 0)}
+            errors.duplicate(path, zero | {"TargetPort": 0, "NodePort": 0})
         seen.add((protocol, port.get("port")))
 
 

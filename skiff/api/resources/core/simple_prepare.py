@@ -4,6 +4,13 @@ from skiff.api.resources.fields import child, get
 from skiff.api.types import Obj
 
 
+def prepare_limit_range(new: Obj, old: Obj | None) -> None:
+    """One without a name is named as no other one will be."""
+    meta = new["metadata"]
+    if old is None and not meta.get("name"):
+        meta["name"] = meta.get("uid", "")
+
+
 def prepare_namespace(new: Obj, old: Obj | None) -> None:
     """A namespace has the finalizer `kubernetes` from the start; only the finalize subresource changes finalizers."""
     spec = child(new, "spec")
