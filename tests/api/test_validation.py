@@ -338,6 +338,13 @@ C = "spec.containers.0"
         ),
         pytest.param("v1/Secret", "type", "kubernetes.io/tls", "data[tls.crt]: Required value", id="TLS secret"),
         pytest.param(
+            "v1/LimitRange",
+            "spec.limits.0.type",
+            "Box",
+            'spec.limits[0].type: Invalid value: "Box": must be a standard limit type or fully qualified',
+            id="limits of something unknown",
+        ),
+        pytest.param(
             "v1/ReplicationController",
             "spec.selector.b",
             "no value!",

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from skiff.api.resources import Resource
+from skiff.api.resources import Resource, status_checks
 from skiff.api.resources import admission_checks as checks
-from skiff.api.resources.checks import validator
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import Rule, each, inside, nil, rules, struct
 from skiff.api.resources.warnings import static_name_warnings
@@ -83,6 +83,7 @@ RESOURCES: Sequence[Resource] = (
         "validatingadmissionpolicies",
         "ValidatingAdmissionPolicy",
         validate=validator(checks.check_validating_policy),
+        validate_status_update=update_validator(status_checks.check_conditions),
         subresources=(STATUS,),
         default=rules(default_policy, struct("status")),
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from skiff.api import names
-from skiff.api.resources import Resource
+from skiff.api.resources import Resource, status_checks
 from skiff.api.resources import apps_checks as checks
 from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.core import warn
@@ -127,6 +127,7 @@ RESOURCES: Sequence[Resource] = (
         "DaemonSet",
         validate=validator(checks.check_daemon_set),
         validate_update=update_validator(checks.check_selector_kept),
+        validate_status_update=update_validator(status_checks.check_daemon_set_status),
         short_names=("ds",),
         warn=warn.template("spec.template"),
         categories=("all",),
@@ -144,7 +145,7 @@ RESOURCES: Sequence[Resource] = (
         "Deployment",
         validate=validator(checks.check_deployment),
         validate_update=update_validator(checks.check_selector_kept),
-        validate_status_update=update_validator(checks.check_replicas_status),
+        validate_status_update=update_validator(status_checks.check_deployment_status),
         short_names=("deploy",),
         warn=warn.workload("spec.template"),
         categories=("all",),
@@ -160,7 +161,7 @@ RESOURCES: Sequence[Resource] = (
         "ReplicaSet",
         validate=validator(checks.check_replica_set),
         validate_update=update_validator(checks.check_selector_kept),
-        validate_status_update=update_validator(checks.check_replicas_status),
+        validate_status_update=update_validator(status_checks.check_replica_set_status),
         short_names=("rs",),
         warn=warn.workload("spec.template"),
         categories=("all",),
@@ -177,6 +178,7 @@ RESOURCES: Sequence[Resource] = (
         name_rule=names.is_dns1123_label,
         validate=validator(checks.check_stateful_set),
         validate_update=update_validator(checks.check_stateful_set_update),
+        validate_status_update=update_validator(status_checks.check_stateful_set_status),
         short_names=("sts",),
         warn=warn.stateful_set,
         categories=("all",),

@@ -94,19 +94,6 @@ def check_replica_set(obj: Obj, errors: ErrorList) -> None:
     check_selected_template(template, spec.get("selector"), "spec.template", errors, owner="ReplicaSet")
 
 
-def check_replicas_status(new: Obj, old: Obj, errors: ErrorList) -> None:
-    """The counters of Deployment and ReplicaSet statuses: not negative, parts not larger than the whole."""
-    status = new.get("status") or {}
-    counters = ("updatedReplicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-    for name in ("observedGeneration", "replicas", *counters, "unavailableReplicas", "collisionCount"):
-        errors.not_negative(f"status.{name}", status.get(name))
-    for name in counters:
-        if status.get(name, 0) > status.get("replicas", 0):
-            errors.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas")
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        errors.invalid("status.availableReplicas", status["availableReplicas"], "cannot be greater than readyReplicas")
-
-
 def check_daemon_set(obj: Obj, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
     check_label_selector(spec.get("selector"), "spec.selector", errors)

@@ -23,6 +23,7 @@ RESOURCES: Sequence[Resource] = (
         selectable=EVENTS_SELECTABLE,
         create_on_update=True,
         ttl_seconds=EVENT_TTL_SECONDS,
+        default_propagation="Unsupported",
         storage=EVENTS,
         to_storage=to_core,
         from_storage=to_events,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from skiff.api.resources import Resource
+from skiff.api.resources import Resource, status_checks
 from skiff.api.resources import address_checks as addresses
 from skiff.api.resources import networking_checks as checks
 from skiff.api.resources.checks import update_validator, validator
@@ -47,6 +47,7 @@ RESOURCES: Sequence[Resource] = (
         "ingresses",
         "Ingress",
         validate=validator(checks.check_ingress),
+        validate_status_update=update_validator(status_checks.check_ingress_status),
         short_names=("ing",),
         warn=ingress_warnings,
         warn_status=load_balancer,

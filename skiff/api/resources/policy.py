@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from skiff.api.resources import Resource
+from skiff.api.resources import Resource, status_checks
 from skiff.api.resources import other_checks as checks
-from skiff.api.resources.checks import validator
+from skiff.api.resources.checks import update_validator, validator
 from skiff.api.resources.define import STATUS, builtin
 from skiff.api.resources.fields import empty_status
 
@@ -15,6 +15,7 @@ RESOURCES: Sequence[Resource] = (
         "poddisruptionbudgets",
         "PodDisruptionBudget",
         validate=validator(checks.check_disruption_budget),
+        validate_status_update=update_validator(status_checks.check_budget_status),
         short_names=("pdb",),
         subresources=(STATUS,),
         default=empty_status("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"),

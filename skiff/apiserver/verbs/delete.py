@@ -120,8 +120,16 @@ async def _attempt(call: Call, entry: Entry, wanted: DeleteOptions) -> Outcome:
 
 
 def check_preconditions(served: Served, obj: Obj, wanted: DeleteOptions) -> None:
-    """Raises 409, which names the kind here instead of the resource (upstream's strategy does)."""
+    """Raises 409, which names the kind here instead of the resource (upstream's strategy does); not for namespaces."""
     meta = obj["metadata"]
+    if served.gvr.group_resource == "namespaces":
+        for what, given, found in (
+            ("UID", wanted.uid, meta.get("uid")),
+            ("ResourceVersion", wanted.resource_version, meta.get("resourceVersion")),
+        ):
+            if given is not None and given != found:
+                why = f"Precondition failed: {what} in precondition: {given}, {what} in object meta: {found}"
+                raise conflict(served.gvr, meta["name"], why)
     kind = GVR(served.gvr.group, served.gvr.version, served.gvr.kind, served.gvr.kind)
     if wanted.uid is not None and wanted.uid != meta.get("uid"):
         raise conflict(

@@ -81,7 +81,8 @@ def decoded(call: Call, data: Any, validation: str, raw: bytes = b"") -> Obj:
 def check_name(call: Call, meta: Obj) -> None:
     name = meta.get("name")
     if not name:
-        raise bad_request("name must be provided")
+        why = f"the name of the object ({call.info.name} based on URL) was undeterminable"
+        raise bad_request(f"{why}: name must be provided")
     metadata.check_name(meta, call.info.name)
 
 
@@ -137,8 +138,8 @@ async def _attempt(
     # Parts that put what is stored below what is new take an object of their own: admission may change it.
     old = served.shown(entry) if part is OBJECT or part is STATUS else served.load(entry)
     new = await make(old)
-    _check_version(served, new, old)
     metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
+    _check_version(served, new, old)
     part.prepare(served, new, old)
     if not apply:
         new = fields.track(call, new, old, wanted.field_manager)

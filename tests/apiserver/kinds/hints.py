@@ -14,6 +14,7 @@ SELECTOR = {"matchLabels": {"app": "a"}, "matchExpressions": EXPRESSIONS}
 LABELS = {"app": "a", "example.com/tier": "front"}
 AMOUNTS = {"cpu": "2", "memory": "2Gi"}
 TERM = {
+    "NodeStatus.declaredFeatures": ["FeatureA", "FeatureB/part"],
     "matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}],
     "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}],
 }

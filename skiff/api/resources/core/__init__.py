@@ -20,10 +20,15 @@ from skiff.api.resources.core.simple_prepare import (
     prepare_persistent_volume,
     prepare_service_account,
 )
-from skiff.api.resources.core.storage_checks import check_persistent_volume, check_persistent_volume_update
+from skiff.api.resources.core.storage_checks import (
+    check_claim_status,
+    check_persistent_volume,
+    check_persistent_volume_update,
+)
 from skiff.api.resources.define import SCALE, STATUS, builtin, selectable, text
 from skiff.api.resources.disabled import both, disabled_in_pods
 from skiff.api.resources.event_checks import check_core_event
+from skiff.api.resources.status_checks import check_replica_set_status, check_service_status
 from skiff.api.resources.warnings import quota_warnings
 from skiff.api.types import Obj
 
@@ -117,6 +122,7 @@ RESOURCES: Sequence[Resource] = (
         selectable=events.CORE_SELECTABLE,
         create_on_update=True,
         ttl_seconds=events.EVENT_TTL_SECONDS,
+        default_propagation="Unsupported",
     ),
     builtin(
         "",
@@ -171,6 +177,7 @@ RESOURCES: Sequence[Resource] = (
         "PersistentVolumeClaim",
         validate=validator(check_claim),
         validate_update=update_validator(check_claim_update),
+        validate_status_update=update_validator(check_claim_status),
         short_names=("pvc",),
         warn=warn.claim,
         subresources=(STATUS,),
@@ -229,6 +236,7 @@ RESOURCES: Sequence[Resource] = (
         "replicationcontrollers",
         "ReplicationController",
         validate=validator(checks.check_replication_controller),
+        validate_status_update=update_validator(check_replica_set_status),
         short_names=("rc",),
         warn=warn.workload("spec.template"),
         categories=("all",),
@@ -247,6 +255,7 @@ RESOURCES: Sequence[Resource] = (
         "ResourceQuota",
         validate=validator(checks.check_resource_quota),
         validate_update=update_validator(checks.check_resource_quota_update),
+        validate_status_update=update_validator(checks.check_resource_quota_status),
         short_names=("quota",),
         warn=quota_warnings,
         subresources=(STATUS,),
@@ -280,6 +289,7 @@ RESOURCES: Sequence[Resource] = (
         "Service",
         validate=validator(check_service),
         validate_update=update_validator(check_service_update),
+        validate_status_update=update_validator(check_service_status),
         name_rule=names.is_dns1123_label,
         short_names=("svc",),
         warn=warn.service,

@@ -3,6 +3,7 @@
 Source: pkg/apis/core/validation/validation.go.
 """
 
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -69,7 +70,32 @@ def check_node(obj: Obj, errors: ErrorList) -> None:
         errors.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
 
 
+MAX_FEATURE = 253
+_FEATURE = re.compile(r"[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*")
+_FEATURE_RULE = (
+    "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or "
+    "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+)
+
+
+def _check_features(features: list[str], errors: ErrorList) -> None:
+    path, before = "status.declaredFeatures", ""
+    for i, feature in enumerate(features):
+        if i and feature == before:
+            errors.duplicate(f"{path}[{i}]", feature)
+        elif feature < before:
+            errors.invalid(f"{path}[{i}]", feature, "list must be sorted alphabetically")
+        before, why = feature, ""
+        if len(feature) > MAX_FEATURE:
+            why = f"must be no more than {MAX_FEATURE} characters"
+        elif not _FEATURE.fullmatch(feature):
+            why = _FEATURE_RULE
+        if why:
+            errors.invalid(f"{path}[{i}]", feature, f'invalid feature name "{feature}": {why}')
+
+
 def check_node_update(new: Obj, old: Obj, errors: ErrorList) -> None:
+    _check_features(get(new, "status", "declaredFeatures") or [], errors)
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     seen: list[Obj] = []
     for i, address in enumerate(get(new, "status", "addresses") or ()):
@@ -197,7 +223,10 @@ def check_limit_range(obj: Obj, errors: ErrorList) -> None:
     seen: set[str] = set()
     for i, limit in enumerate(items(obj, "spec", "limits")):
         path, kind = f"spec.limits[{i}]", limit.get("type", "")
-        errors.rule(f"{path}.type", kind, labels.key_errors(kind))
+        wrong = labels.key_errors(kind)
+        errors.rule(f"{path}.type", kind, wrong)
+        if not wrong and "/" not in kind and kind not in ("Pod", "Container", "PersistentVolumeClaim"):
+            errors.invalid(f"{path}.type", kind, "must be a standard limit type or fully qualified")
         if kind in seen:
             errors.duplicate(f"{path}.type", kind)
         seen.add(kind)
@@ -277,16 +306,25 @@ SCOPES = (
 
 def check_resource_quota(obj: Obj, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
-    for name, amount in (spec.get("hard") or {}).items():
-        path = f"spec.hard[{name}]"
+    _check_quota_amounts(spec.get("hard"), "spec.hard", errors)
+    _check_scopes(spec, errors)
+    _check_scope_selector(spec, errors)
+
+
+def check_resource_quota_status(new: Obj, old: Obj, errors: ErrorList) -> None:
+    for field in ("hard", "used"):
+        _check_quota_amounts(get(new, "status", field), f"status.{field}", errors)
+
+
+def _check_quota_amounts(amounts: Obj | None, place: str, errors: ErrorList) -> None:
+    for name, amount in (amounts or {}).items():
+        path = f"{place}[{name}]"
         wrong = labels.key_errors(name)
         errors.rule(path, name, wrong)
         known = name in STANDARD or name.startswith(("hugepages-", "requests.", "limits."))
         if not wrong and "/" not in name and not known:
             errors.invalid(path, name, "must be a standard resource for quota")
         check_amount(name, amount, path, errors)
-    _check_scopes(spec, errors)
-    _check_scope_selector(spec, errors)
 
 
 _CONFLICTING = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))

@@ -1,10 +1,13 @@
 """Validation of PersistentVolume. Source: pkg/apis/core/validation/validation.go (ValidatePersistentVolume…)."""
 
+from typing import Any
+
 from skiff.api import labels, names, quantity
 from skiff.api.errors import FieldError
-from skiff.api.resources.checks import IMMUTABLE, POSITIVE, ErrorList
+from skiff.api.resources.checks import IMMUTABLE, POSITIVE, ErrorList, go_struct
 from skiff.api.resources.core import legacy_volumes as legacy
 from skiff.api.resources.core.claim_checks import check_access_modes, check_class_name, check_volume_mode
+from skiff.api.resources.core.resource_checks import is_native
 from skiff.api.resources.core.scheduling_checks import check_node_selector
 from skiff.api.resources.core.volume_checks import (
     SourceCheck,
@@ -166,6 +169,73 @@ def _check_capacity(capacity: Obj, errors: ErrorList) -> None:
             errors.invalid(f"spec.capacity[{name}]", amount, POSITIVE)
 
 
+RESIZES = (
+    "ControllerResizeInProgress",
+    "ControllerResizeInfeasible",
+    "NodeResizeInProgress",
+    "NodeResizeInfeasible",
+    "NodeResizePending",
+)
+
+
+def check_claim_status(new: Obj, old: Obj, errors: ErrorList) -> None:
+    path = "status.allocatedResourceStatuses"
+    for name, state in (get(new, "status", "allocatedResourceStatuses") or {}).items():
+        _check_claim_resource(name, path, errors)
+        if state not in RESIZES:
+            errors.one_of(path, name, RESIZES)
+    for name in get(new, "status", "allocatedResources") or ():
+        _check_claim_resource(name, "status.allocatedResources", errors)
+
+
+def _check_claim_resource(name: str, path: str, errors: ErrorList) -> None:
+    wrong = labels.key_errors(name)
+    errors.rule(path, name, wrong)
+    if not wrong and is_native(name):
+        errors.one_of(path, name, ("storage",))
+
+
+_GA_LABELS = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
+
+
+def _check_affinity_kept(fresh: Obj | None, stored: Obj | None, errors: ErrorList) -> None:
+    if stored is None or fresh == stored or _with_old_labels(fresh, stored) == stored:
+        return
+    requirement = "key operator values"
+    terms = get(fresh, "required", "nodeSelectorTerms")
+    shown_terms = terms and [
+        {
+            "MatchExpressions": _go_list(term.get("matchExpressions"), requirement),
+            "MatchFields": _go_list(term.get("matchFields"), requirement),
+        }
+        for term in terms
+    ]
+    required = None if get(fresh, "required") is None else {"NodeSelectorTerms": shown_terms}
+    shown = None if fresh is None else {"Required": required}
+    errors.invalid("nodeAffinity", shown, f"{IMMUTABLE}, except for updating from beta label to GA")
+
+
+def _go_list(found: list[Obj] | None, fields: str) -> list[Any] | None:
+    return None if found is None else [go_struct(f, *fields.split()) for f in found]
+
+
+def _with_old_labels(fresh: Any, stored: Any) -> Any:
+    """What is new with the old names of labels, where only the names have changed."""
+    if isinstance(fresh, dict) and isinstance(stored, dict):
+        if "key" in fresh and _GA_LABELS.get(stored.get("key", "")) == fresh["key"]:
+            fresh = {**fresh, "key": stored["key"]}
+        return {k: _with_old_labels(v, stored.get(k)) for k, v in fresh.items()}
+    if isinstance(fresh, list) and isinstance(stored, list) and len(fresh) == len(stored):
+        return [_with_old_labels(a, b) for a, b in zip(fresh, stored, strict=True)]
+    return fresh
+
+
 def check_persistent_volume_update(new: Obj, old: Obj, errors: ErrorList) -> None:
     """Where the volume is never changes."""
     fresh, stored = new.get("spec") or {}, old.get("spec") or {}
@@ -173,6 +243,7 @@ def check_persistent_volume_update(new: Obj, old: Obj, errors: ErrorList) -> Non
         errors.forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation")
     if fresh.get("volumeMode") != stored.get("volumeMode"):
         errors.invalid("volumeMode", fresh.get("volumeMode"), IMMUTABLE)
+    _check_affinity_kept(fresh.get("nodeAffinity"), stored.get("nodeAffinity"), errors)
 
 
 def _source(spec: Obj, name: str) -> object:
