@@ -14,7 +14,6 @@ SELECTOR = {"matchLabels": {"app": "a"}, "matchExpressions": EXPRESSIONS}
 LABELS = {"app": "a", "example.com/tier": "front"}
 AMOUNTS = {"cpu": "2", "memory": "2Gi"}
 TERM = {
-    "NodeStatus.declaredFeatures": ["FeatureA", "FeatureB/part"],
     "matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}],
     "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}],
 }
@@ -397,6 +396,7 @@ FIELDS |= {
     "podIP": "10.244.0.5",
     "NodeStatus.capacity": {"cpu": "4", "memory": "8Gi"},
     "NodeStatus.allocatable": {"cpu": "4", "memory": "8Gi"},
+    "NodeStatus.declaredFeatures": ["FeatureA", "FeatureB/part"],
     "ContainerStatus.allocatedResources": {"cpu": "1", "memory": "1Gi"},
     "PodStatus.allocatedResources": {"cpu": "1", "memory": "1Gi"},
     "NodeAllocatableResourceClaimStatus.resources": {"cpu": "1"},
