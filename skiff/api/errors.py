@@ -232,12 +232,12 @@ def service_unavailable(message: str) -> StatusError:
     return status_error(503, "ServiceUnavailable", message)
 
 
-def unsupported_media_type(message: str) -> StatusError:
-    return status_error(415, "UnsupportedMediaType", message)
+def unsupported_media_type(message: str, details: Obj | None = None) -> StatusError:
+    return status_error(415, "UnsupportedMediaType", message, details)
 
 
-def not_acceptable(message: str) -> StatusError:
-    return status_error(406, "NotAcceptable", message)
+def not_acceptable(message: str, details: Obj | None = None) -> StatusError:
+    return status_error(406, "NotAcceptable", message, details)
 
 
 def request_too_large(message: str) -> StatusError:

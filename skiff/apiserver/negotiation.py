@@ -97,10 +97,12 @@ def wants_pretty(request: Request) -> bool:
 
 @lru_cache(maxsize=256)
 def negotiate(header: str, protobuf: bool = False) -> Accepted:
+    known = False
     for media, params in clauses(header):
         target = media_of(media)
         if target is None:
             continue
+        known = True
         if "as" not in params and "g" not in params and "v" not in params:
             if target is PROTOBUF and not protobuf:
                 continue
@@ -108,6 +110,8 @@ def negotiate(header: str, protobuf: bool = False) -> Accepted:
         form = _FORMS.get((params.get("as", ""), params.get("g", ""), params.get("v", "")))
         if form is not None and (form != "Table" or target is not PROTOBUF):
             return Accepted(target, form, params["v"], params.get("pretty") == "1")
+    if not known:
+        raise not_acceptable(f"406: Not Acceptable\n\nAvailable representations: {SUPPORTED}", {})
     raise not_acceptable(f"only the following media types are accepted: {SUPPORTED}")
 
 

@@ -183,15 +183,14 @@ def write_options(params: Params, kind: str, *, apply: bool = False) -> WriteOpt
         options = PLAIN_WRITE
     else:
         options = WriteOptions(
-            dry_run=bool([v for v in params.get("dryRun", ()) if v]),
+            dry_run=bool(params.get("dryRun")),
             field_manager=first(params, "fieldManager"),
             field_validation=first(params, "fieldValidation") or "Warn",
             force=boolean(params, "force"),
         )
-    errors = _dry_run_errors(params.get("dryRun", ()))
-    if kind == "PatchOptions":
-        errors += _patch_errors(options, params, apply)
+    errors = _patch_errors(options, params, apply) if kind == "PatchOptions" else []
     errors += _manager_errors(options.field_manager)
+    errors += _dry_run_errors(params.get("dryRun", ()))
     if options.field_validation not in ("Ignore", "Warn", "Strict"):
         errors.append(not_supported("fieldValidation", options.field_validation, ["", "Ignore", "Strict", "Warn"]))
     if errors:
@@ -208,16 +207,18 @@ def _patch_errors(options: WriteOptions, params: Params, apply: bool) -> list[Fi
 
 
 def _dry_run_errors(values: Any) -> list[FieldError]:
-    wrong = [v for v in values if v not in ("All", "")]
-    return [not_supported("dryRun", wrong, ["All"])] if wrong else []
+    wrong = any(v != "All" for v in values)
+    return [not_supported("dryRun", list(values), ["All"])] if wrong else []
 
 
 def _manager_errors(manager: str) -> list[FieldError]:
     errors = []
     if len(manager) > FIELD_MANAGER_LIMIT:
         errors.append(too_long("fieldManager", manager, FIELD_MANAGER_LIMIT))
-    if not manager.isprintable():
-        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+    for i, c in enumerate(manager):
+        if not c.isprintable():
+            why = f"invalid character U+{ord(c):04X} (at position {len(manager[:i].encode())})"
+            errors.append(invalid("fieldManager", manager, why))
     return errors
 
 
@@ -271,7 +272,7 @@ def _delete_query(params: Params) -> DeleteOptions:
         grace_seconds=integer(params, "gracePeriodSeconds"),
         propagation=first(params, "propagationPolicy"),
         orphan=boolean(params, "orphanDependents") if "orphanDependents" in params else None,
-        dry_run=bool([v for v in params.get("dryRun", ()) if v]),
+        dry_run=bool(params.get("dryRun")),
     )
 
 

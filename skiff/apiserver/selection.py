@@ -58,8 +58,9 @@ def select(served: Served, namespace: str, name: str, labels: str, fields: str) 
 def _select(served: Served, key: tuple[str, str, str, str], labels: Selector, fields: FieldSelector) -> Selection:
     namespace, name, _, _ = key
     names = served.resource.selectable
+    known = (NAME,) if not served.resource.custom and served.gvr.kind in _WITHOUT_NAMESPACE else (NAME, NAMESPACE)
     for r in fields.requirements:
-        if r.field not in (NAME, NAMESPACE) and r.field not in names:
+        if r.field not in known and r.field not in names:
             raise bad_request(_unknown_field(served, r.field))
     wanted = fields.exact(NAME)
     if name:
@@ -87,9 +88,21 @@ def _select(served: Served, key: tuple[str, str, str, str], labels: Selector, fi
     return Selection(key, namespace, slot, _all(tests), not labels.empty or not fields.empty, label)
 
 
+_UNKNOWN = {
+    "Job": 'field label "{}" not supported for Job',
+    "ResourceSlice": "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}",
+}
+"""Kinds that say it in words of their own."""
+_WITHOUT_NAMESPACE = frozenset(("Namespace", "Node", "CertificateSigningRequest", "ResourceSlice"))
+"""Kinds that list what they can be selected by, and leave out the namespace that they have not; others let it pass."""
+
+
 def _unknown_field(served: Served, field: str) -> str:
-    if served.resource.selectable or served.resource.custom:
-        return f"field label not supported: {field}"
+    usual = "field label not supported: {}"
+    if served.resource.custom:
+        return usual.format(field)
+    if field == NAMESPACE or served.resource.selectable:
+        return _UNKNOWN.get(served.gvr.kind, usual).format(field)
     return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 

@@ -14,6 +14,7 @@ from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
 from skiff.apiserver.fanout import Encode
 from skiff.apiserver.negotiation import PROTOBUF, YAML, Accepted
+from skiff.apiserver.served import Served
 from skiff.apiserver.verbs.list import Listing
 from skiff.wire.messages import Response
 
@@ -22,17 +23,19 @@ INCLUDES = ("", "Metadata", "Object", "None")
 
 def answer_object(call: Call, how: Accepted, obj: Obj, status: int) -> Response:
     if how.form == "PartialObjectMetadataList":
-        raise _wrong_form(how)
+        raise _wrong_form(how, call.served, is_list=False)
     if how.form and obj.get("kind") != "Status":
         obj = _formed(call, how, obj)
     return negotiation.respond(call.request, how, negotiation.dump(obj, how), status)
 
 
-def _wrong_form(how: Accepted) -> StatusError:
-    return not_acceptable(
-        f"you requested {how.form}, but the requested object is not a list: "
-        f"only the following media types are accepted: {negotiation.SUPPORTED}"
-    )
+def _wrong_form(how: Accepted, served: Served, is_list: bool) -> StatusError:
+    """In upstream's words, which name the Go type."""
+    gvr = served.gvr
+    package = "core" if gvr.kind == "Event" else gvr.group.partition(".")[0] or "core"
+    kind = f"{package}.{gvr.kind}" if not served.resource.custom else "unstructured.Unstructured"
+    what = f"a list (*{kind}List)" if is_list else f"not a list (*{kind})"
+    return not_acceptable(f"you requested {how.form}, but the requested object is {what}")
 
 
 def _formed(call: Call, how: Accepted, obj: Obj, *, headers: bool = True) -> Obj:
@@ -97,10 +100,7 @@ def _list_body(call: Call, how: Accepted, objects: list[Obj], metadata: Obj) -> 
             version=version,
         )
     if how.form == "PartialObjectMetadata":
-        raise not_acceptable(
-            "you requested PartialObjectMetadata, but the requested object is a list: "
-            f"only the following media types are accepted: {negotiation.SUPPORTED}"
-        )
+        raise _wrong_form(how, call.served, is_list=True)
     if how.form:
         items = [printers.partial_metadata(o, version) for o in objects]
         return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": items}

@@ -26,7 +26,8 @@ async def handle(call: Call) -> Response:
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)
     await _erase_all(call, found.entries, wanted)
-    body = bytes(encode(call.served, Listing(Page(found.entries), found.revision)))
+    page = Page(found.entries, found.page.last, found.remaining)
+    body = bytes(encode(call.served, Listing(page, found.revision)))
     if not how.plain:
         body = negotiation.dump(orjson.loads(body), how)
     return call.warned(negotiation.respond(call.request, how, body))

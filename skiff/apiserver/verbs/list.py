@@ -120,6 +120,8 @@ async def collect(store: Store, served: Served, namespace: str, name: str, wante
         return await _continue(store, served, selection, wanted)
     revision = options.revision(wanted.resource_version, "invalid resource version: ")
     await served.cache.fresh() if not wanted.resource_version else await served.cache.ready()
+    if wanted.resource_version == "0":  # upstream's cache does not page
+        return _page(served, selection, 0, None, served.cache.hub.revision)
     if wanted.match == "Exact" or (wanted.limit and revision and not wanted.match):
         return await _exact(store, served, selection, wanted.limit, revision)
     await served.cache.hub.reach(revision)

@@ -61,7 +61,7 @@ def read(call: Call) -> tuple[str, options.WriteOptions, Any]:
     """The patch's type, the options and the decoded patch. Raises 400, 413, 415, 422."""
     kind = negotiation.media_type(call.request.headers.get("content-type", ""))
     if kind not in PATCHERS and kind != APPLY:
-        raise _unknown_type([*PATCHERS, APPLY])
+        raise unsupported_media_type("415: Unsupported Media Type", {})
     if kind == STRATEGIC and call.served.resource.custom:
         raise _unknown_type([JSON_PATCH, MERGE, APPLY])
     wanted = options.write_options(call.params, "PatchOptions", apply=kind == APPLY)
