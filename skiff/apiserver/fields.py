@@ -65,8 +65,9 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | Non
             why = f"json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
             raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
     config: Obj = {**patch, "metadata": dict(patch.get("metadata") or {})}
-    metadata.match_namespace(config["metadata"], call.namespace)
-    metadata.check_name(config["metadata"], call.info.name)
+    place = dict(config["metadata"])
+    metadata.match_namespace(place, call.namespace)
+    metadata.check_name(place, call.info.name)
 
     async def make(old: Obj | None) -> Obj:
         merged = apply(
@@ -81,7 +82,10 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | Non
             now=format_time(env.epoch()),
             reset=_reset(served, call.info.subresource),
         )
-        return call.decode(orjson.loads(orjson.dumps(merged)), "Ignore")
+        made = call.decode(orjson.loads(orjson.dumps(merged)), "Ignore")
+        made["metadata"]["name"] = place["name"]
+        metadata.match_namespace(made["metadata"], call.namespace)
+        return made
 
     return make
 

@@ -171,6 +171,8 @@ class Served:
         if metadata is not None and not isinstance(metadata, dict):
             field = f"{json_kind(metadata)} into Go struct field {self.gvr.kind}.metadata of type v1.ObjectMeta"
             raise DecodeError(f"json: cannot unmarshal {field}")
+        if metadata is not None and metadata.get("managedFields") == []:
+            metadata["managedFields"] = [{}]  # both mean that they are reset; an empty list would count as none at all
         obj, warnings = self.checker.check(data, validation=validation, raw=raw, known=known)
         if obj.get("metadata") is None:
             obj["metadata"] = {}

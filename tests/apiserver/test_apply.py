@@ -1,8 +1,10 @@
 """Server-side apply and managed fields over HTTP."""
 
+import json
+
 import pytest
 
-from skiff.testing.builders import configmap, pod
+from skiff.testing.builders import configmap, deployment, pod
 
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -109,3 +111,56 @@ def test_a_client_may_reset_managed_fields(api):
         assert "managedFields" not in (await call("PUT", f"{CM}/c", body)).body["metadata"]
 
     api(scenario)
+
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def test_an_applied_scale_conflicts_with_who_owns_the_replicas(api):
+    async def scenario(call):
+        url = f"{DEPLOYMENTS}/d"
+        body = deployment("d", replicas=1) | {"apiVersion": "apps/v1", "kind": "Deployment"}
+        await applied(call, body, url=url)
+        scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": 3}}
+        refused = await applied(call, scale, manager="s", url=f"{url}/scale")
+        forced = await applied(call, scale, manager="s", more="&force=true", url=f"{url}/scale")
+        return refused, forced, (await call("GET", url)).body
+
+    refused, forced, after = api(scenario)
+    words = 'Apply failed with 1 conflict: conflict with "m": .spec.replicas'
+    assert (refused.status, refused.body["message"]) == (409, words)
+    assert (forced.status, forced.body["spec"], after["spec"]["replicas"]) == (200, {"replicas": 3}, 3)
+    assert ("s", "Apply", "scale") in managers(after)
+
+
+def test_the_configuration_is_noted_as_it_was_sent(api):
+    """The namespace of the URL is the object's, not the configuration's."""
+
+    async def scenario(call):
+        body = configmap("c")
+        body["metadata"] = {"name": "c", "annotations": {LAST_APPLIED: "{}"}}
+        await call("POST", CM, body)
+        return await applied(call, config(a="1"), manager="kubectl")
+
+    answer = api(scenario)
+    noted = json.loads(answer.body["metadata"]["annotations"][LAST_APPLIED])
+    assert (answer.body["metadata"]["namespace"], noted["metadata"]) == ("default", {"name": "c"})
+
+
+@pytest.mark.parametrize("value", [[], [{}]], ids=["an empty list", "an empty entry"])
+def test_managed_fields_are_reset(api, value):
+    async def scenario(call):
+        await call("POST", CM, config(a="1"))
+        return await call("PATCH", f"{CM}/c", {"metadata": {"managedFields": value}}, type=MERGE)
+
+    assert "managedFields" not in api(scenario).body["metadata"]
+
+
+def test_a_patch_cannot_change_the_uid(api):
+    async def scenario(call):
+        await call("POST", CM, config(a="1"))
+        return await call("PATCH", f"{CM}/c", {"metadata": {"uid": "x"}}, type=MERGE)
+
+    answer = api(scenario)
+    assert (answer.status, answer.body["details"]["causes"][0]["field"]) == (422, "metadata.uid")

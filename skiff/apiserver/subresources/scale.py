@@ -13,7 +13,7 @@ from skiff.api.resources.fields import at
 from skiff.api.schema import SchemaNode
 from skiff.api.selectors import format_label_selector, from_set
 from skiff.api.types import GVR, Obj
-from skiff.apiserver import metadata, options
+from skiff.apiserver import fields, metadata, options
 from skiff.apiserver.call import Call
 from skiff.apiserver.served import Served
 from skiff.apiserver.subresources.bodies import SCALE
@@ -91,7 +91,7 @@ async def update(call: Call) -> Response:
 async def patch(call: Call) -> Response:
     kind, wanted, body = patching.read(call)
     if kind == patching.APPLY:
-        return await _write(call, _applied(call, body), wanted)
+        return await _write(call, _applied(call, body, wanted), wanted, apply=True)
     node = _node() if kind == patching.STRATEGIC else None
 
     async def make(old: Obj | None) -> Obj:
@@ -102,11 +102,17 @@ async def patch(call: Call) -> Response:
     return await _write(call, make, wanted)
 
 
-def _applied(call: Call, body: Any) -> updating.Make:
-    scale = _decoded(call, body, "Strict")
+def _applied(call: Call, body: Any, wanted: options.WriteOptions) -> updating.Make:
+    """The scale's replicas are applied as those of the object, so that they conflict with who else owns them."""
+    scale, gvr = _decoded(call, body, "Strict"), call.served.gvr
+    config: Obj = {"apiVersion": gvr.api_version, "kind": gvr.kind, "metadata": {"name": call.info.name}}
+    if "replicas" in (body.get("spec") or {}):
+        path = call.served.resource.scale[0] if call.served.resource.scale is not None else ".spec.replicas"
+        config = _with(config, path, scale["spec"]["replicas"])
+    apply = fields.applier(call, config, wanted)
 
     async def make(old: Obj | None) -> Obj:
-        return scaled(call, _copied(call, old), scale)
+        return await apply(_copied(call, old))
 
     return make
 
@@ -117,9 +123,9 @@ def _node() -> SchemaNode:
     return schema.load().node(SCALE.definition)
 
 
-async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions) -> Response:
+async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions, *, apply: bool = False) -> Response:
     call.accepted()
-    written = await updating.write(call, make, PART, wanted, wanted.as_object("UpdateOptions"))
+    written = await updating.write(call, make, PART, wanted, wanted.as_object("UpdateOptions"), apply=apply)
     return call.answer_obj(to_scale(call.served, orjson.loads(written.data)))
 
 

@@ -138,7 +138,8 @@ async def _attempt(
     # Parts that put what is stored below what is new take an object of their own: admission may change it.
     old = served.shown(entry) if part is OBJECT or part is STATUS else served.load(entry)
     new = await make(old)
-    metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
+    if call.request.method == "PUT":  # a patch with another UID is one that changes the UID
+        metadata.check_uid(served.gvr, call.info.name, new["metadata"].get("uid"), old["metadata"])
     _check_version(served, new, old)
     part.prepare(served, new, old)
     if not apply:
