@@ -33,6 +33,14 @@ def test_scale_is_read_and_written(api):
     assert (final["spec"]["replicas"], final["metadata"]["generation"]) == (6, 3)
 
 
+def test_a_scale_of_nothing_leaves_the_number_out(api):
+    async def scenario(call):
+        await call("POST", DEPLOYMENTS, deployment("d"))
+        return await call("PATCH", f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 0}}, type=MERGE)
+
+    assert api(scenario).body["spec"] == {}
+
+
 def test_scale_is_not_negative(api):
     async def scenario(call):
         await call("POST", DEPLOYMENTS, deployment("d"))
@@ -210,7 +218,8 @@ def test_approval_and_status_change_different_things(api):
         return status, approval, both, back
 
     status, approval, both, back = api(scenario)
-    assert "conditions" not in status.body["status"]
+    assert status.status == 422
+    assert 'updates may not add a condition of type "Approved"' in status.body["message"]
     (condition,) = approval.body["status"]["conditions"]
     assert condition["lastUpdateTime"] == "2026-01-01T00:00:00Z"
     assert "certificate" not in approval.body["status"]

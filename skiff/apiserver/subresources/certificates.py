@@ -58,11 +58,17 @@ def check_approval(served: Served, new: Obj, old: Obj) -> list[FieldError]:
 
 
 def prepare_status(served: Served, new: Obj, old: Obj) -> None:
-    """Decisions stay as they are: they belong to approval."""
+    """Decisions stay as they are: they belong to approval. One more or one less is refused later."""
     new["spec"] = old.get("spec", {})
-    conditions = [c for c in _conditions(new) if c.get("type") not in DECISIONS]
+    conditions = list(_conditions(new))
+    for kind in DECISIONS:
+        before = [c for c in _conditions(old) if c.get("type") == kind]
+        places = [i for i, c in enumerate(conditions) if c.get("type") == kind]
+        if len(places) == len(before):
+            for i, condition in zip(places, before, strict=True):
+                conditions[i] = condition
     stamp(conditions, _conditions(old), format_time(env.epoch()))
-    _set_conditions(new, [*[c for c in _conditions(old) if c.get("type") in DECISIONS], *conditions])
+    _set_conditions(new, conditions)
 
 
 def check_status(served: Served, new: Obj, old: Obj) -> list[FieldError]:

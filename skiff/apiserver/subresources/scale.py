@@ -54,7 +54,7 @@ def _scale(meta: Obj, replicas: int, status: Obj) -> Obj:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {k: meta[k] for k in kept if k in meta},
-        "spec": {"replicas": replicas},
+        "spec": {"replicas": replicas} if replicas else {},  # upstream leaves a zero out
         "status": status,
     }
 

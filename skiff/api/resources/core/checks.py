@@ -39,10 +39,13 @@ STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 def check_namespace(obj: Obj, errors: ErrorList) -> None:
     for finalizer in get(obj, "spec", "finalizers") or ():
-        errors.rule("spec.finalizers", finalizer, labels.key_errors(finalizer))
-        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.invalid("spec.finalizers", finalizer, why)
+        _check_finalizer(finalizer, "spec.finalizers", errors)
+
+
+def _check_finalizer(finalizer: str, path: str, errors: ErrorList) -> None:
+    errors.rule(path, finalizer, labels.key_errors(finalizer))
+    if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        errors.invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
 
 
 def check_namespace_status(new: Obj, old: Obj, errors: ErrorList) -> None:
@@ -54,7 +57,8 @@ def check_namespace_status(new: Obj, old: Obj, errors: ErrorList) -> None:
 
 
 def check_namespace_finalize(new: Obj, old: Obj, errors: ErrorList) -> None:
-    check_namespace(new, errors)
+    for i, finalizer in enumerate(get(new, "spec", "finalizers") or ()):
+        _check_finalizer(finalizer, f"spec.finalizers[{i}]", errors)
 
 
 def check_node(obj: Obj, errors: ErrorList) -> None:
