@@ -79,6 +79,10 @@ _WORDS = {
 }
 
 
+_NO_HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+"""Go escapes what would be markup in JSON."""
+
+
 def _go(value: Any) -> str:
     """A value as upstream prints it in a message: strings quoted, null, true, JSON for compounds."""
     import json
@@ -90,7 +94,7 @@ def _go(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).translate(_NO_HTML)
     return str(value)
 
 

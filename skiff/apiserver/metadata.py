@@ -7,20 +7,18 @@ from typing import Any
 
 from skiff import env
 from skiff.api import names
-from skiff.api.errors import FieldError, bad_request, conflict, forbidden_field, invalid, required, too_long
+from skiff.api.errors import FieldError, bad_request, conflict, forbidden_field, invalid, required
+from skiff.api.metachecks import common_errors
 from skiff.api.resources import Resource
 from skiff.api.times import format_time
 from skiff.api.types import GVR, Obj
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_BASE = 58
-ANNOTATIONS_LIMIT = 256 * 1024
 AFTER_ADMISSION = " after mutating admission happens"
 """When what is listed twice was found, as the warning says it; of a patch it is never found before."""
 IMMUTABLE = "field is immutable"
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
-FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-_STANDARD_FINALIZERS = ("kubernetes", FOREGROUND, ORPHAN)
 
 
 def match_namespace(meta: Obj, namespace: str) -> None:
@@ -115,13 +113,7 @@ def validate(resource: Resource, meta: Obj) -> list[FieldError]:
             errors.append(forbidden_field("metadata.namespace", "not allowed on this type"))
     elif not meta.get("namespace"):
         errors.append(required("metadata.namespace"))
-    return errors + _common_errors(meta, resource.custom)
-
-
-def validate_embedded(meta: Obj) -> list[FieldError]:
-    """The metadata of an object inside of a custom resource: it needs no name."""
-    errors = [invalid("metadata.name", meta["name"], why) for why in path_segment(meta.get("name") or "")]
-    return errors + _common_errors(meta, True)
+    return errors + common_errors(meta, resource.custom)
 
 
 def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
@@ -135,11 +127,11 @@ def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
     for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(name) != old.get(name):
             errors.append(invalid(f"metadata.{name}", new.get(name), IMMUTABLE))
-    return errors + _common_errors(new, resource.custom)
+    return errors + common_errors(new, resource.custom)
 
 
 def _name_errors(resource: Resource, meta: Obj) -> list[FieldError]:
-    rule = resource.name_rule or path_segment
+    rule = resource.name_rule or names.is_path_segment
     errors = []
     base, name = meta.get("generateName"), meta.get("name")
     if base:
@@ -149,83 +141,4 @@ def _name_errors(resource: Resource, meta: Obj) -> list[FieldError]:
         errors.append(required("metadata.name", "name or generateName is required"))
     else:
         errors += [invalid("metadata.name", name, why) for why in rule(name)]
-    return errors
-
-
-def path_segment(name: str) -> list[str]:
-    """What a name must not be or contain because it is part of paths."""
-    if name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{c}'" for c in "/%" if c in name]
-
-
-def _common_errors(meta: Obj, custom: bool = False) -> list[FieldError]:
-    """custom: finalizers need not be qualified."""
-    errors: list[FieldError] = []
-    if meta.get("labels"):
-        errors += _label_errors(meta["labels"])
-    if meta.get("annotations"):
-        errors += _annotation_errors(meta["annotations"])
-    if meta.get("ownerReferences"):
-        errors += _owner_errors(meta["ownerReferences"])
-    if meta.get("finalizers"):
-        errors += _finalizer_errors(meta["finalizers"], custom)
-    return errors
-
-
-def _label_errors(labels: Obj) -> list[FieldError]:
-    errors = []
-    for key, value in labels.items():
-        errors += [invalid("metadata.labels", key, why) for why in names.is_qualified_name(key)]
-        errors += [invalid("metadata.labels", value, why) for why in names.is_label_value(value)]
-    return errors
-
-
-def _annotation_errors(annotations: Obj) -> list[FieldError]:
-    errors = []
-    size = 0
-    for key, value in annotations.items():
-        errors += [invalid("metadata.annotations", key, why) for why in names.is_qualified_name(key.lower())]
-        size += len(key.encode()) + len(value.encode())
-    if size > ANNOTATIONS_LIMIT:
-        errors.append(too_long("metadata.annotations", "", ANNOTATIONS_LIMIT))
-    return errors
-
-
-def _owner_errors(owners: list[Obj]) -> list[FieldError]:
-    errors = []
-    controller = ""
-    for owner in owners:
-        version = owner.get("apiVersion", "").rpartition("/")[2]
-        if not version:
-            why = "version must not be empty"
-            errors.append(invalid("metadata.ownerReferences.apiVersion", owner.get("apiVersion", ""), why))
-        for name in ("kind", "name", "uid"):
-            if not owner.get(name):
-                errors.append(invalid(f"metadata.ownerReferences.{name}", owner.get(name, ""), "must not be empty"))
-        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
-            why = "/v1, Kind=Event is disallowed from being an owner"
-            errors.append(invalid("metadata.ownerReferences", owner, why))
-        if owner.get("controller"):
-            here = f"{owner.get('kind')}/{owner.get('name')}"
-            if controller:
-                why = (
-                    "Only one reference can have Controller set to true. "
-                    f'Found "true" in references for {controller} and {here}'
-                )
-                errors.append(invalid("metadata.ownerReferences", owners, why))
-            controller = controller or here
-    return errors
-
-
-def _finalizer_errors(finalizers: list[str], custom: bool) -> list[FieldError]:
-    errors = []
-    for i, finalizer in enumerate(finalizers):
-        errors += [invalid("metadata.finalizers", finalizer, why) for why in names.is_qualified_name(finalizer)]
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and not custom:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid(f"metadata.finalizers[{i}]", finalizer, why))
-    if FOREGROUND in finalizers and ORPHAN in finalizers:
-        why = f"finalizer {FOREGROUND} and {ORPHAN} cannot be both set"
-        errors.append(invalid("metadata.finalizers", finalizers, why))
     return errors

@@ -170,7 +170,7 @@ def load_json(body: bytes, kind: str) -> Any:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as e:
         why = f"couldn't get version/kind; json parse error: {json_error(e)}"
-        raise undecodable(f"{why} ({_summary(body)})", kind) from None
+        raise undecodable(f"{why} ({summary(body)})", kind) from None
     check_depth(body, data)
     return data
 
@@ -205,7 +205,7 @@ def _go_character(character: str) -> str:
     return {"'": "'\\''", '"': "'\"'"}.get(character, f"'{character}'")
 
 
-def _summary(body: bytes, limit: int = 30) -> str:
+def summary(body: bytes, limit: int = 30) -> str:
     """The beginning of a body as upstream shows it: JSON as it is, other text in hexadecimal digits."""
     if not body:
         return "<empty>"
@@ -223,7 +223,7 @@ def load_yaml(body: bytes, kind: str) -> tuple[Any, list[str]]:
     try:
         data, repeated = yamls.load_with_repeated(body)
     except (ValueError, RecursionError) as e:
-        raise undecodable(f"yaml: {e} ({_summary(body)})", kind) from None
+        raise undecodable(f"yaml: {e} ({summary(body)})", kind) from None
     check_depth(body, data)
     return data, repeated
 

@@ -15,6 +15,7 @@ from skiff.api.errors import StatusError, bad_request
 from skiff.api.resources import Resource
 from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
+from skiff.apiserver import kinds
 from skiff.apiserver.cache import WatchCache
 from skiff.apiserver.entries import Codec, Entry
 from skiff.store import Delete, Put
@@ -158,7 +159,7 @@ class Served:
         try:
             return self.read(data, validation=validation, raw=raw, known=known)
         except DecodeError as e:
-            raise self.undecodable(str(e), data) from None
+            raise self.undecodable(str(e), data, recognized=not isinstance(e, kinds.Unrecognized)) from None
 
     def read(
         self, data: Any, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
@@ -166,11 +167,15 @@ class Served:
         """The same, raising DecodeError for what is not of this kind (and 400 for another version of it)."""
         if not isinstance(data, dict):
             raise DecodeError(f"json: cannot unmarshal {json_kind(data)} into Go value of type {self._go_type()}")
-        self._check_kind(data)
+        if self.resource.custom:
+            kinds.check_custom(self.gvr, data, raw=raw, patched=known is not None)
+        else:
+            kinds.check(self.gvr, data, raw=raw)
         metadata = data.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
-            field = f"{json_kind(metadata)} into Go struct field {self.gvr.kind}.metadata of type v1.ObjectMeta"
-            raise DecodeError(f"json: cannot unmarshal {field}")
+            place = "value" if self.resource.custom else f"struct field {self.gvr.kind}.metadata"
+            have = json_kind(metadata).partition(" ")[0]
+            raise DecodeError(f"json: cannot unmarshal {have} into Go {place} of type v1.ObjectMeta")
         if metadata is not None and metadata.get("managedFields") == []:
             metadata["managedFields"] = [{}]  # both mean that they are reset; an empty list would count as none at all
         obj, warnings = self.checker.check(data, validation=validation, raw=raw, known=known)
@@ -188,44 +193,14 @@ class Served:
             return False
         return all(value is known.get(name) or name == "metadata" for name, value in obj.items())
 
-    def _check_kind(self, data: Obj) -> None:
-        gvr = self.gvr
-        api_version = data.get("apiVersion") or gvr.api_version
-        kind = data.get("kind") or gvr.kind
-        if (api_version, kind) != (gvr.api_version, gvr.kind):
-            raise _wrong_type(gvr, api_version, kind)
-        data["apiVersion"], data["kind"] = api_version, kind
-
     def _go_type(self) -> str:
         return f"{self.gvr.version}.{self.gvr.kind}"
 
-    def undecodable(self, why: str, data: Any) -> StatusError:
+    def undecodable(self, why: str, data: Any, *, recognized: bool = True) -> StatusError:
         """400 as upstream words it (handlers.transformDecodeError)."""
         kind = data.get("kind") if isinstance(data, dict) else ""
         gvr = self.gvr
-        if isinstance(kind, str) and kind:
+        if isinstance(kind, str) and kind and recognized:
             version = str(data.get("apiVersion") or gvr.version).rpartition("/")[2]
             return bad_request(f'{kind} in version "{version}" cannot be handled as a {gvr.kind}: {why}')
         return bad_request(f"the object provided is unrecognized (must be of type {gvr.kind}): {why}")
-
-
-SCHEME = "pkg/api/legacyscheme/scheme.go:30"
-"""Where upstream's types are registered: it stands in the message."""
-
-
-def _wrong_type(wanted: GVR, api_version: Any, kind: Any) -> Exception:
-    """Another version of the kind, another known kind, or nothing that anybody knows: 400 in upstream's three wordings."""
-    from skiff.api.resources.builtin import RESOURCES
-    from skiff.api.resources.older import is_older
-
-    known = is_older(str(api_version), str(kind)) or any(
-        (r.gvr.api_version, r.gvr.kind) == (api_version, kind) for r in RESOURCES
-    )
-    if known and kind == wanted.kind:
-        words = f"does not match the expected API version ({wanted.api_version})"
-        return bad_request(f"the API version in the data ({api_version}) {words}")
-    if known:
-        source = f"{str(api_version).rpartition('/')[2]}.{kind}"
-        target = f"{wanted.group.partition('.')[0] or 'core'}.{wanted.kind}"
-        return DecodeError(f"converting ({source}) to ({target}): unknown conversion")
-    return DecodeError(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"')

@@ -44,6 +44,7 @@ def mistakes(*changes: tuple[str, Any]) -> list[str]:
 V = "spec/versions/0"
 S = f"{V}/schema/openAPIV3Schema"
 P = "spec.validation.openAPIV3Schema"
+EMBEDDED = {"type": "object", "x-kubernetes-embedded-resource": True}
 
 
 def test_a_sound_definition() -> None:
@@ -128,6 +129,26 @@ def test_a_sound_definition() -> None:
         (
             f"{S}/properties/kind", {"type": "string", "default": "x"},
             f"{P}.properties[kind].default: Forbidden: must not be set in top-level kind",
+        ),
+        (
+            f"{S}/properties/d", {"type": "integer", "default": 1, "x-kubernetes-validations": [{"rule": "self > 1"}]},
+            f"{P}.properties[d].default: Invalid value: 1: failed rule: self > 1",
+        ),
+        (
+            f"{S}/properties/e", {**EMBEDDED, "properties": {"kind": {"type": "string", "default": ""}}},
+            f'{P}.properties[e].properties[kind].default: Invalid value: "": must result in valid metadata: kind: '
+            'Invalid value: "": must not be empty',
+        ),
+        (
+            f"{S}/properties/e",
+            {**EMBEDDED, "properties": {"metadata": {"type": "object", "default": {"labels": {"a": 1}}}}},
+            f'{P}.properties[e].properties[metadata].default: Invalid value: {{"labels":{{"a":1}}}}: must result in valid '
+            'metadata: metadata: Invalid value: {"labels":{"a":1}}: json: cannot unmarshal number into Go struct field '
+            "ObjectMeta.labels of type string",
+        ),
+        (
+            f"{S}/properties/e", {**EMBEDDED, "properties": {"a": {"type": "string"}}, "default": {"kind": "Pod"}},
+            f"{P}.properties[e].default.apiVersion: Required value",
         ),
         (
             f"{S}/properties/r", {"$ref": "x", "type": "object"},
@@ -236,3 +257,40 @@ def test_a_stored_version_stays() -> None:
 def test_unknown_fields_deep_in_a_schema_go() -> None:
     made = build((f"{S}/properties/l", {"type": "array", "items": {"type": "string", "odd": 1}}))
     assert made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["l"]["items"] == {"type": "string"}
+
+
+def test_rules_are_judged_where_the_schema_is_sound() -> None:
+    wrong = {"type": "string", "x-kubernetes-validations": [{"rule": "self == 1"}]}
+    odd = {"type": "object", "x-kubernetes-map-type": "odd", "properties": {"w": wrong}}
+    ruled = {**odd, "x-kubernetes-validations": [{"rule": "nonsense"}]}
+    paths = [m.partition(": ")[0] for m in mistakes((f"{S}/properties/o", ruled))]
+    assert sorted(paths) == [
+        f"{P}.properties[o].properties[w].x-kubernetes-validations[0].rule",
+        f"{P}.properties[o].x-kubernetes-map-type",
+    ]
+
+
+def test_a_schema_that_does_not_preserve_is_only_told_so() -> None:
+    assert mistakes((S, {"x-kubernetes-preserve-unknown-fields": False})) == [
+        f"{P}.x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined"
+    ]
+
+
+def test_the_first_version_is_named_twice() -> None:
+    paths = [m.partition(": ")[0] for m in mistakes((f"{V}/name", "V 1"))]
+    assert paths == ["spec.versions[0].name", "spec.version"]
+
+
+def test_formats_that_nobody_checks_are_told_once() -> None:
+    assert CRD.warn is not None
+    kinds = {
+        "a": ("string", "date-time"),
+        "b": ("integer", "uint32"),
+        "c": ("number", "double"),
+        "d": ("object", "byte"),
+    }
+    fields = {name: {"type": t, "format": f} for name, (t, f) in kinds.items()}
+    new, old = build((f"{S}/properties/f", {"type": "object", "properties": fields})), build()
+    assert CRD.warn(new, None) == ['unrecognized format "uint32"', 'unrecognized format "byte"']
+    assert CRD.warn(new, old) == CRD.warn(new, None)
+    assert CRD.warn(new, new) == []

@@ -279,7 +279,7 @@ def test_embedded_objects_have_checked_metadata() -> None:
 
 
 def test_embedded_objects_name_their_kind() -> None:
-    found = embedded.errors_of({"e": {"apiVersion": "a/b/c"}}, EMBEDDED, lambda meta: [])
+    found = embedded.errors_of({"e": {"apiVersion": "a/b/c"}}, EMBEDDED)
     assert [str(e) for e in found] == [
         "e.kind: Required value",
         'e.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
@@ -335,3 +335,9 @@ def test_patterns_are_gos(pattern: str, text: str, matches: bool) -> None:
 
 def test_a_pattern_that_nobody_can_read() -> None:
     assert is_valid("(a").startswith("error parsing regexp")
+
+
+def test_all_of_an_embedded_objects_metadata_is_checked() -> None:
+    meta = {"name": "a/b", "generateName": "%", "namespace": "A", "labels": {"a b": ""}}
+    found = embedded.errors_of({"e": {"apiVersion": "v1", "kind": "Pod", "metadata": meta}}, EMBEDDED)
+    assert [e.path.removeprefix("e.metadata.") for e in found] == ["generateName", "name", "namespace", "labels"]

@@ -204,8 +204,8 @@ def objects(declaration: Declaration) -> dict[str, dict[str, Field]]:
         if at.element is not None:
             waiting.append(at.element)
         if at.fields is not None:
-            found[at.type.name] = {
-                name: Field(own, child.type, child.convert) for name, (own, child) in at.fields.items()
-            }
+            fields = {name: Field(own, child.type, child.convert) for name, (own, child) in at.fields.items()}
+            keywords = {field.name: field for name, field in fields.items() if name == f"__{field.name}__"}
+            found[at.type.name] = fields | keywords  # self.namespace as well as self.__namespace__
             waiting += [child for _, child in at.fields.values()]
     return found

@@ -3,7 +3,7 @@
 Source: apiextensions-apiserver pkg/apis/apiextensions/validation/{validation,cel_validation}.go.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,17 +80,23 @@ def _text_error(rule: Mapping[str, Any], path: str) -> FieldError | None:
     return None
 
 
-def rule_errors(schema: Schema, path: str) -> list[FieldError]:
-    """What is wrong with the rules of a whole version's schema at `path`. Only for schemas without other mistakes."""
+def rule_errors(schema: Schema, path: str, odd: Sequence[str] = ()) -> list[FieldError]:
+    """What is wrong with the rules of a whole version's schema at `path`, which is structural. odd: where it has other
+    mistakes; rules there and above are left alone."""
     total = _Total()
     root = _Place(schema, path, declare(schema, root=True), root=True)
-    found = [e for place in _places(root) for e in _of_place(place, total)]
+    sound = (place for place in _places(root) if not any(_is_within(o, place.path) for o in odd))
+    found = [e for place in sound for e in _of_place(place, total)]
     if total.cost > PER_DEFINITION:
         why = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
         found += [forbidden_field(at, why) for _, at in total.expensive]
         name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
         found.append(forbidden_field(path, _too_expensive(name, total.cost, PER_DEFINITION)))
     return found
+
+
+def _is_within(path: str, place: str) -> bool:
+    return path == place or path.startswith((f"{place}.", f"{place}["))
 
 
 def _places(place: _Place) -> Iterator[_Place]:
@@ -164,9 +170,9 @@ def _costs(rule: CompiledRule, path: str, times: int, total: _Total) -> list[Fie
     if cost > PER_EXPRESSION:
         found.append(forbidden_field(f"{path}.rule", _too_expensive("estimated rule cost", cost, PER_EXPRESSION)))
     if rule.error:
-        found.append(invalid(f"{path}.rule", dict(rule.rule), rule.error))
+        found.append(invalid(f"{path}.rule", _shown(rule.rule), rule.error))
     if rule.message_error:
-        found.append(invalid(f"{path}.messageExpression", dict(rule.rule), rule.message_error))
+        found.append(invalid(f"{path}.messageExpression", _shown(rule.rule), rule.message_error))
     elif rule.message is not None:
         cost = rule.message_cost()
         total.add(f"{path}.messageExpression", cost)
@@ -174,6 +180,18 @@ def _costs(rule: CompiledRule, path: str, times: int, total: _Total) -> list[Fie
             why = _too_expensive("estimated messageExpression cost", cost, PER_EXPRESSION)
             found.append(forbidden_field(f"{path}.messageExpression", why))
     return found
+
+
+def _shown(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule in a message has the names and zero values of upstream's struct."""
+    return {
+        "Rule": rule.get("rule") or "",
+        "Message": rule.get("message") or "",
+        "MessageExpression": rule.get("messageExpression") or "",
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
 
 
 def _uses(rule: CompiledRule, path: str, uncorrelatable: str) -> list[FieldError]:

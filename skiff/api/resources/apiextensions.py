@@ -90,6 +90,19 @@ def validate_status(new: Obj, old: Obj) -> list[FieldError]:
     return definition.check_status(new, old)
 
 
+def warn(new: Obj, old: Obj | None) -> Sequence[str]:
+    """Of formats that nobody checks; an update tells of those that it brings."""
+    known = _unrecognized_formats(old) if old is not None else {}
+    return [f'unrecognized format "{f}"' for f in _unrecognized_formats(new) if f not in known]
+
+
+def _unrecognized_formats(obj: Obj) -> dict[str, None]:
+    from skiff.api.structural import schemas
+
+    found = (get(version, "schema", "openAPIV3Schema") for version in items(obj, "spec", "versions"))
+    return dict.fromkeys(f for schema in found if schema for f in schemas.unrecognized_formats(schema))
+
+
 def prepare_delete(obj: Obj, now: float) -> None:
     """A definition goes when its instances have gone; from now on it says so."""
     meta = obj["metadata"]
@@ -136,6 +149,7 @@ RESOURCES: Sequence[Resource] = (
         subresources=(STATUS,),
         default=default_crd,
         prepare=prepare_crd,
+        warn=warn,
         prepare_delete=prepare_delete,
         has_generation=True,
         unconditional_update=False,

@@ -89,9 +89,13 @@ def _check_versions(versions: list[Obj], errors: ErrorList) -> None:
     if len({v.get("name", "") for v in versions}) != len(versions):
         errors.invalid("spec.versions", versions, "must contain unique version names")
     if sum(1 for v in versions if v.get("storage")) != 1:
-        errors.invalid("spec.versions", versions, "must have exactly one version marked as storage version")
+        errors.invalid("spec.versions", versions or None, "must have exactly one version marked as storage version")
+    if versions and (first := versions[0].get("name", "")) and (wrong := names.is_dns1035_label(first)):
+        errors.invalid("spec.version", first, ",".join(wrong))  # upstream's old name for the first one
     for part in _PARTS:
-        if part in shared:
+        if part == "selectableFields" and part in shared and versions[0].get(part) and "schema" not in shared:
+            errors.invalid("spec.selectableFields", "", "may only be set when validations.schema is included")
+        elif part in shared:
             _check_part(versions[0], part, "spec", errors)
 
 
@@ -288,7 +292,7 @@ def _check_review_versions(versions: list[str], path: str, errors: ErrorList) ->
 def _check_stored_versions(obj: Obj, errors: ErrorList) -> None:
     path, stored = "status.storedVersions", list(get(obj, "status", "storedVersions") or ())
     if not stored:
-        errors.invalid(path, stored, "must have at least one stored version")
+        errors.invalid(path, None, "must have at least one stored version")
         return
     present = {v.get("name", "") for v in items(obj, "spec", "versions")}
     for version in items(obj, "spec", "versions"):

@@ -172,3 +172,12 @@ STRINGS: Mapping[str, Format] = {
     "k8slongname": lambda text: not names.is_dns1123_subdomain(text),
 }
 """By name without dashes."""
+
+_NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
+
+
+def is_recognized(format: str, type_: str) -> bool:
+    """Whether a format says anything about values of a type; "" is any type."""
+    if type_ in ("", "string"):
+        return format.replace("-", "") in STRINGS
+    return format in _NUMBERS.get(type_, ())

@@ -6,14 +6,15 @@ A schema arrives type-checked but for what lies below `items` and `additionalPro
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from skiff.api import schema as schemas
-from skiff.api.cel import definitions
+from skiff.api.cel import definitions, validations
 from skiff.api.decode import Checker, DecodeError
 from skiff.api.errors import FieldError, forbidden_field, invalid, required
-from skiff.api.structural import embedded, patterns, values
+from skiff.api.structural import embedded, formats, patterns, values
 from skiff.api.structural.node import META, Structural, prune
 from skiff.api.types import Obj
 
@@ -23,6 +24,7 @@ Errors = list[FieldError]
 PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 MAX_DEPTH = 100
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
 JUNCTORS = ("anyOf", "allOf", "oneOf")
 UNSUPPORTED = ("id", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions")
 INT_OR_STRING = ({"type": "integer"}, {"type": "string"})
@@ -81,6 +83,15 @@ def _children(schema: Schema) -> Iterator[tuple[str, Any]]:
             yield f"{junctor}[{i}]", child
 
 
+def unrecognized_formats(schema: Schema) -> Iterator[str]:
+    """Formats that values will not be held against."""
+    format = schema.get("format")
+    if format and not formats.is_recognized(format, schema.get("type") or ""):
+        yield format
+    for _, child in _children(schema):
+        yield from unrecognized_formats(child)
+
+
 # --- the whole
 
 
@@ -92,15 +103,18 @@ def errors_of(schema: Obj, path: str, *, status: bool) -> Errors:
     if schema.get("nullable"):
         found.append(forbidden_field(f"{path}.nullable", "nullable cannot be true at the root"))
     unsupported = next((f"OpenAPIV3Schema '{k}' is not supported" for k in _unsupported(schema)), "")
+    if schema.get(PRESERVE) is False:
+        unsupported = f"{PRESERVE} must be true or undefined"
     if not unsupported and isinstance(schema.get("items"), list):
         unsupported = "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    wrong: Errors = []
     if not unsupported:
-        wrong = structural_errors(schema, path)
-        found += wrong or default_errors(schema, path)
-    found += _walk(schema, path, _Place(root=True))
-    if not found and unsupported:
-        found.append(invalid(path, "", unsupported))
-    return found or definitions.rule_errors(schema, path)
+        wrong = structural_errors(schema, path) or default_errors(schema, path)
+    odd = _walk(schema, path, _Place(root=True))
+    found += wrong + odd
+    if unsupported:
+        return found or [invalid(path, "", unsupported)]
+    return found if wrong else found + definitions.rule_errors(schema, path, [e.path for e in odd])
 
 
 def _unsupported(schema: Schema) -> Iterator[str]:
@@ -280,32 +294,82 @@ def _complete_nested(validation: Schema, schema: Schema | None, place: str, path
 
 
 def default_errors(schema: Schema, path: str) -> Errors:
-    """Defaults are pruned and valid; in metadata they cannot stand (the walk says so)."""
+    """Defaults are pruned and valid, and what stands in the metadata of embedded objects makes a valid one."""
     found: Errors = []
-    _defaults(schema, path, found, True)
+    _defaults(schema, path, found, _Whole(schema))
     return found
 
 
-def _defaults(schema: Schema, path: str, found: Errors, root: bool = False) -> None:
+@dataclass(frozen=True)
+class _Whole:
+    """The embedded object (or the root) that a place of a schema is part of, and the steps from there to the place."""
+
+    schema: Schema
+    steps: tuple[str | int, ...] = ()
+
+    def below(self, step: str | int) -> "_Whole":
+        return _Whole(self.schema, (*self.steps, step))
+
+    @property
+    def in_meta(self) -> bool:
+        return bool(self.steps) and self.steps[0] in META
+
+    def around(self, value: Any) -> Obj:
+        """A whole object with this value at the place."""
+        for step in reversed(self.steps):
+            value = [value] if isinstance(step, int) else {step: value}
+        return {"kind": "Validation", "apiVersion": "validation/v1", **value}
+
+
+def _defaults(schema: Schema, path: str, found: Errors, whole: _Whole) -> None:
+    if schema.get("x-kubernetes-embedded-resource"):
+        whole = _Whole(schema)
     default = schema.get("default")
     if default is not None:
-        found += _default_of(schema, default, f"{path}.default")
+        found += _default_of(schema, default, f"{path}.default", whole)
     if isinstance(items := schema.get("items"), dict):
-        _defaults(items, f"{path}.items", found)
+        _defaults(items, f"{path}.items", found, whole.below(0))
     for name, child in (schema.get("properties") or {}).items():
-        if not (name in META and (root or schema.get("x-kubernetes-embedded-resource"))):
-            _defaults(child, f"{path}.properties[{name}]", found)
+        _defaults(child, f"{path}.properties[{name}]", found, whole.below(name))
 
 
-def _default_of(schema: Schema, default: Any, path: str) -> Errors:
-    node, value = Structural(schema), deepcopy(default)
-    if prune(value, node):
-        return [invalid(path, default, "must not have unknown fields")]
+def _default_of(schema: Schema, default: Any, path: str, whole: _Whole) -> Errors:
+    is_whole = not whole.steps
+    if whole.in_meta:
+        if why := _metadata_of(whole.around(deepcopy(default)), whole.schema):
+            return [invalid(path, default, f"must result in valid metadata: {why}")]
+    else:
+        node, value = Structural(schema, root=is_whole), deepcopy(default)
+        if prune(value, node):
+            return [invalid(path, default, "must not have unknown fields")]
+        try:
+            embedded.coerce(value, node, whole=is_whole)
+        except embedded.MetadataError as e:
+            return [_at(path, e.error)]
+        if wrong := embedded.errors_of(value, node, whole=is_whole):
+            return [_at(path, e) for e in wrong]
+    if wrong := values.errors_of(schema, default):
+        return [_at(path, e) for e in wrong]
+    rules = validations.Validator.of(schema, root=is_whole)
+    if rules is None:
+        return []
+    # As an update that changes nothing, then as a creation: some rules judge only one of them.
+    return rules.validate(default, default, path=path, ratchet=False) or rules.validate(default, path=path)
+
+
+def _metadata_of(obj: Obj, schema: Schema) -> str:
+    """What is wrong with the type and metadata of an embedded object, "" if nothing."""
+    node = Structural(schema)
     try:
-        embedded.coerce(value, node)
-    except DecodeError as e:
-        return [invalid(path, default, f"must result in valid metadata: {e}")]
-    return [FieldError(_below(path, e.path), e.type, e.value, e.detail) for e in values.errors_of(schema, value)]
+        embedded.coerce(obj, node, whole=True)
+    except embedded.MetadataError as e:
+        return str(e)
+    found = [str(e) for e in embedded.errors_of(obj, node, whole=True)]
+    return f"[{', '.join(found)}]" if len(found) > 1 else "".join(found)
+
+
+def _at(path: str, e: FieldError) -> FieldError:
+    return FieldError(_below(path, e.path), e.type, e.value, e.detail)
 
 
 def _below(path: str, relative: str) -> str:

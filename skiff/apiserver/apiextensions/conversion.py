@@ -15,9 +15,9 @@ import orjson
 from skiff import env
 from skiff.api.errors import StatusError, status_error
 from skiff.api.gvr import SERVICES
+from skiff.api.metachecks import embedded_errors
 from skiff.api.resources.fields import get
 from skiff.api.types import Obj
-from skiff.apiserver import metadata
 from skiff.apiserver.lookup import Lookup
 from skiff.client.https import HTTPSTransport
 from skiff.wire.messages import Request
@@ -156,7 +156,7 @@ def _merged(original: Obj, converted: Any, api_version: str) -> Obj:
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             raise ValueError(f"returned invalid metadata: invalid metadata.{name} in converted object")
         kept[name] = values
-    if errors := metadata.validate_embedded({k: v for k, v in kept.items() if k in ("labels", "annotations")}):
+    if errors := embedded_errors({k: v for k, v in kept.items() if k in ("labels", "annotations")}):
         raise ValueError(f"returned invalid metadata: {errors[0]}")
     return {**converted, "metadata": kept}
 

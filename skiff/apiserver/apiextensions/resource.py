@@ -19,7 +19,6 @@ from skiff.api.resources.fields import at
 from skiff.api.structural import embedded, lists
 from skiff.api.structural.selectable import getter
 from skiff.api.types import GVR, Obj
-from skiff.apiserver import metadata
 from skiff.apiserver.apiextensions.definition import Definition, Version, VersionInfo
 from skiff.apiserver.entries import Codec, Entry
 
@@ -144,7 +143,7 @@ class _Checks:
         return [*found, unchecked] if unchecked else found + self._version.rules.validate(new, old)
 
     def _shape(self, obj: Obj) -> list[FieldError]:
-        return embedded.errors_of(obj, self._version.structural, _embedded_metadata)
+        return embedded.errors_of(obj, self._version.structural)
 
     def _repeated(self, new: Obj, old: Obj) -> list[FieldError]:
         """Only what is new: an object that has duplicates already may be changed elsewhere."""
@@ -154,11 +153,6 @@ class _Checks:
 
 def _status_path(path: str) -> str:
     return "status" if path == "<nil>" else f"status.{path}"
-
-
-def _embedded_metadata(meta: Obj) -> list[FieldError]:
-    """The metadata of an embedded object, which needs no name."""
-    return metadata.validate_embedded(meta)
 
 
 def scale_errors(obj: Obj, paths: tuple[str, str, str]) -> list[FieldError]:

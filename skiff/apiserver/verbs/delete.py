@@ -11,12 +11,12 @@ import orjson
 
 from skiff import env
 from skiff.api.errors import conflict, not_found
+from skiff.api.metachecks import FOREGROUND, ORPHAN
 from skiff.api.times import epoch, format_time
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, options
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
-from skiff.apiserver.metadata import FOREGROUND, ORPHAN
 from skiff.apiserver.options import DeleteOptions
 from skiff.apiserver.served import Served
 from skiff.store import Mismatch

@@ -149,7 +149,14 @@ def _shown(call: Call, kind: str, old: Obj) -> str:
     """What upstream names in the message: the patch, if it is strategic, otherwise what it makes. Both are made anew, for
     decoding has left its marks on them."""
     patch = load_patch(call.request.body)
-    return go_value(patch) if kind == STRATEGIC else _dump(_patched(call, kind, old, patch)).decode()
+    if kind == STRATEGIC:
+        return go_value(patch)
+    made = _patched(call, kind, old, patch)
+    return (
+        orjson.dumps(made, option=orjson.OPT_SORT_KEYS).decode()
+        if call.served.resource.custom
+        else _dump(made).decode()
+    )
 
 
 def go_value(value: Any) -> str:

@@ -35,6 +35,7 @@ RUNS = [
     pytest.param("l.sum()", 5, id="walking a list"),
     pytest.param("s.split('')", 7, id="splitting goes twice through the text"),
     pytest.param("m.?z.orValue(1)", 1, id="a missing field costs nothing"),
+    pytest.param("format.uuid().validate('0') == optional.none()", 18 + 3, id="formats cost as their patterns would"),
     pytest.param("quantity('1') == quantity('1')", 3, id="opaque values are compared for one"),
 ]
 

@@ -1,5 +1,7 @@
 """What a definition may say in x-kubernetes-validations."""
 
+import json
+
 import pytest
 
 from skiff.api.cel.definitions import form_errors, rule_errors
@@ -27,23 +29,47 @@ def test_form(rule, expected):
 
 SPEC = "p.properties[spec].x-kubernetes-validations[0]"
 LIST = {"type": "array", "items": {"type": "number"}}
+PATTERN = "self.find(')') == ''"
 HINT = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+
+
+def _go(**rule):
+    """A rule as a message shows it."""
+    zero = {
+        "Rule": "",
+        "Message": "",
+        "MessageExpression": "",
+        "Reason": None,
+        "FieldPath": "",
+        "OptionalOldSelf": None,
+    }
+    return json.dumps({**zero, **rule}, separators=(",", ":"))
+
 
 MISTAKES = [
     pytest.param(rules("self > 1", **INT), [], id="all is well"),
     pytest.param(
         rules("self", **INT),
-        [f'{SPEC}.rule: Invalid value: {{"rule":"self"}}: cel expression must evaluate to a bool'],
+        [f'{SPEC}.rule: Invalid value: {_go(Rule="self")}: cel expression must evaluate to a bool'],
         id="a rule is true or false",
     ),
     pytest.param(
+        rules("self.nope < 1 && self.min > 0", **OBJECT),
+        [
+            f"{SPEC}.rule: Invalid value: "
+            + _go(Rule="self.nope < 1 && self.min > 0").replace("<", "\\u003c").replace(">", "\\u003e")
+            + ": compilation failed: ERROR: <input>:1:5: undefined field 'nope'\n | self.nope < 1 && self.min > 0\n | ....^"
+        ],
+        id="what would be markup is escaped",
+    ),
+    pytest.param(
         rules({"rule": "true", "messageExpression": "1"}, **INT),
-        [f'{SPEC}.messageExpression: Invalid value: {{"rule":"true","messageExpression":"1"}}: messageExpression must evaluate to a string'],
+        [f'{SPEC}.messageExpression: Invalid value: {_go(Rule="true", MessageExpression="1")}: messageExpression must evaluate to a string'],
         id="a message is a text",
     ),
     pytest.param(
-        rules("self.find(')') == ''", **STRING),
-        [f"{SPEC}.rule: Invalid value: {{\"rule\":\"self.find(')') == ''\"}}: program instantiation failed: error parsing regexp: unexpected ): `)`"],
+        rules(PATTERN, **STRING),
+        [f"{SPEC}.rule: Invalid value: {_go(Rule=PATTERN)}: program instantiation failed: error parsing regexp: unexpected ): `)`"],
         id="a constant pattern is checked",
     ),
     pytest.param(

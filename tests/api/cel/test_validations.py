@@ -98,6 +98,10 @@ FAILURES = [
               properties={"namespace": STRING, "a-b": INT, "c.d/e": INT}),
         {"namespace": "n", "a-b": 1, "c.d/e": 2}, [], id="names are escaped",
     ),
+    pytest.param(
+        rules("self.namespace == 'n' && has(self.if) && self.__if__ == 1", type="object", properties={"namespace": STRING, "if": INT}),
+        {"namespace": "n", "if": 1}, [], id="keywords need not be escaped",
+    ),
     pytest.param(rules("self > timestamp('2020-01-01T00:00:00Z')", **WHEN), "2021-01-01T00:00:00Z", [], id="times"),
     pytest.param(
         rules("self.d == duration('90s') && self.b == b'hi' && self.t.all(t, t.getFullYear() == 2021) && self.n / 2.0 == 1.5",

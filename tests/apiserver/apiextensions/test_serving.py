@@ -334,3 +334,44 @@ def test_openapi_tells_of_custom_resources(api):
         return paths["apis/example.com/v1"]["serverRelativeURL"] != hashed
 
     api(main)
+
+
+UNNAMED = "the object provided is unrecognized (must be of type Foo): Object 'Kind' is missing in '"
+ANOTHER = "does not match the expected API version (example.com/v1)"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "message"),
+    [
+        pytest.param({"kind": None}, 400, UNNAMED, id="no kind"),
+        pytest.param({"apiVersion": None}, 400, f"the API version in the data () {ANOTHER}", id="no version"),
+        pytest.param({"apiVersion": "v1"}, 400, f"the API version in the data (v1) {ANOTHER}", id="another version"),
+        pytest.param(
+            {"kind": "Bar"},
+            422,
+            'Bar.example.com "a" is invalid: kind: Invalid value: "Bar": must be Foo',
+            id="another kind",
+        ),
+    ],
+)
+def test_a_body_says_what_it_is(api, said, status, message):
+    async def main(call):
+        await established(call)
+        refused = await call("POST", FOOS, {**foo(), **said})
+        assert (refused.status, refused.body["message"][: len(message)]) == (status, message)
+
+    api(main)
+
+
+def test_a_patch_cannot_make_it_something_else(api):
+    async def main(call):
+        await established(call)
+        await call("POST", FOOS, foo())
+        refused = await call("PATCH", f"{FOOS}/a", {"kind": "Bar", "apiVersion": "v9"}, type=MERGE)
+        assert refused.status == 422
+        assert refused.body["message"] == (
+            'Bar "a" is invalid: [kind: Invalid value: "Bar": must be Foo, '
+            'apiVersion: Invalid value: "v9": must be example.com/v1]'
+        )
+
+    api(main)

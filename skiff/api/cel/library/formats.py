@@ -60,7 +60,7 @@ def _is_date(text: str) -> bool:
         return False
 
 
-_UUID_LENGTH, _DATE_TIME_LENGTH = 80, 66
+_UUID_LENGTH, _DATE_TIME_LENGTH = 70, 71
 _FORMATS: dict[str, Format] = {
     "dns1123Label": Format("DNS1123Label", names.is_dns1123_label, 30),
     "dns1123Subdomain": Format("DNS1123Subdomain", names.is_dns1123_subdomain, 60),
