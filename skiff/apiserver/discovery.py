@@ -121,12 +121,8 @@ def documents(registry: Registry) -> dict[str, Obj]:
     for (group, version), plurals in registry.table.items():
         root = f"/apis/{group}/{version}" if group else f"/api/{version}"
         resources = [r for s in _sorted(plurals) for r in _listed(s)]
-        found[root] = {
-            "kind": "APIResourceList",
-            "apiVersion": "v1",
-            "groupVersion": f"{group}/{version}" if group else version,
-            "resources": resources,
-        }
+        head = {"kind": "APIResourceList", **({"apiVersion": "v1"} if group else {})}  # upstream's oldest has none
+        found[root] = {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": resources}
     return found
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Answer = Callable[[Request], Awaitable[Response]]
 
+_WITH_SLASH = frozenset(("/", "/api", "/apis", "/version"))
+"""Paths that are the same with a slash at the end; discovery's others are too."""
+
 VERSION = {
     "major": "1",
     "minor": "36",
@@ -108,10 +111,10 @@ class Paths:
     async def answer(self, request: Request) -> Response:
         """Raises StatusError."""
         path = request.path.rstrip("/") or "/"
-        if path.startswith("/openapi/"):
+        if request.path == "/openapi/v2" or path.startswith("/openapi/v3"):
             return await self._openapi(request, path)
-        answer = self._exact.get(path)
-        if answer is None and path.startswith(("/healthz/", "/livez/", "/readyz/")):
+        answer = self._exact.get(path if path in _WITH_SLASH else request.path)
+        if answer is None and request.path.startswith(("/healthz/", "/livez/", "/readyz/")):
             answer = self._health
         if answer is None:
             answer = self.discovery.find(path)
@@ -153,9 +156,9 @@ class Paths:
         return await self._documents.answer(request, path)
 
     async def _health(self, request: Request) -> Response:
-        root, _, one = request.path.strip("/").partition("/")
+        root, below, one = request.path[1:].partition("/")
         checks = _checks(root)
-        if one:
+        if below:
             if one not in checks:
                 return Response(404, dict(TEXT), b"404 page not found\n")
             fine = await self._check(one, root)

@@ -10,7 +10,7 @@ import orjson
 
 from skiff.api.errors import method_not_supported, not_found
 from skiff.api.types import Obj
-from skiff.apiserver import components, options
+from skiff.apiserver import components, metadata, options, selection
 from skiff.apiserver.authn.bearer import Bearer
 from skiff.apiserver.authn.openid import OpenIDDiscovery
 from skiff.apiserver.authn.reviews import self_subject_review, token_review
@@ -18,6 +18,7 @@ from skiff.apiserver.authn.tokens import TokenIssuer
 from skiff.apiserver.authz import reviews
 from skiff.apiserver.authz.rbac import RBAC
 from skiff.apiserver.call import Call
+from skiff.apiserver.entries import Entry
 from skiff.apiserver.subresources import binding
 from skiff.wire.messages import Response
 
@@ -44,6 +45,7 @@ def _review(answer: Answer) -> Verb:
     async def create(call: Call) -> Response:
         wanted = options.write_options(call.params, "CreateOptions")
         obj = call.decode(call.body(), wanted.field_validation, call.raw_json())
+        metadata.match_namespace(obj["metadata"], call.namespace)
         attrs = call.attributes("CREATE", obj, None, wanted.as_object("CreateOptions"), dry_run=wanted.dry_run)
         await call.server.admission.mutate(attrs)
         await call.server.admission.validate(attrs)
@@ -93,9 +95,13 @@ async def _list_components(call: Call) -> Response:
     from skiff.apiserver import tables
 
     how = call.accepted()
-    objects = await call.server.components.statuses()
+    labels, fields = (options.first(call.params, name) for name in ("labelSelector", "fieldSelector"))
+    matches = selection.select(call.served, "", "", labels, fields).matches
+    found = [o for o in await call.server.components.statuses() if call.info.name in ("", o["metadata"]["name"])]
+    objects = [o for o in found if matches is None or matches(Entry("", o["metadata"]["name"], 0, b"", {}, ()))]
     if how.plain:
-        listed = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": objects}
+        items = [call.served.item(o) for o in objects]
+        listed = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
         return call.answer(orjson.dumps(listed))
     return tables.answer_objects(call, how, objects, {})
 

@@ -25,6 +25,12 @@ def test_health(api, url, body):
     assert body in answer.body
 
 
+@pytest.mark.parametrize("url", ["/livez/", "/healthz/", "/metrics/", "/openapi/v2/", "/openapi/v4", "/livez/none"])
+def test_unknown_paths(api, url):
+    answer = api(lambda call: call("GET", url))
+    assert (answer.status, answer.body) == (404, "404 page not found\n")
+
+
 def test_not_ready_while_it_ends_or_without_its_store(api):
     async def scenario(call):
         call.server.closing = True

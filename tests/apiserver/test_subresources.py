@@ -264,9 +264,25 @@ def test_review(api, url, body, holds):
     assert holds(answer.body["status"])
 
 
-def test_component_statuses(api):
-    answer = api(lambda call: call("GET", "/api/v1/componentstatuses"))
-    assert [o["metadata"]["name"] for o in answer.body["items"]] == ["controller-manager", "etcd-0", "scheduler"]
+@pytest.mark.parametrize(
+    "query, names",
+    [
+        pytest.param("", ["controller-manager", "etcd-0", "scheduler"], id="all"),
+        pytest.param("?labelSelector=a%3Db", [], id="they have no labels"),
+        pytest.param("?fieldSelector=metadata.name%3Detcd-0", ["etcd-0"], id="by name"),
+    ],
+)
+def test_component_statuses(api, query, names):
+    answer = api(lambda call: call("GET", f"/api/v1/componentstatuses{query}"))
+    assert [o["metadata"]["name"] for o in answer.body["items"]] == names
+    assert all("kind" not in o for o in answer.body["items"])
+
+
+def test_reviews_of_the_cluster_have_no_namespace(api):
+    asked = {"resourceAttributes": {"verb": "get", "resource": "pods"}, "user": "a"}
+    body = {"metadata": {"namespace": "x"}, "spec": asked}
+    answer = api(lambda call: call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body))
+    assert (answer.status, "namespace" in answer.body["metadata"]) == (201, False)
 
 
 # --- applying

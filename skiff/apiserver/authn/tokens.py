@@ -108,7 +108,7 @@ class TokenIssuer:
 
     async def _bound(self, namespace: str, account: str, ref: Obj | None) -> dict[str, Obj]:
         """The objects that the token dies with, by kind; a pod brings its node along for information."""
-        if not ref:
+        if ref is None:
             return {}
         kind, version = ref.get("kind", ""), ref.get("apiVersion", "")
         if version != "v1" or kind not in _BOUND:

@@ -57,7 +57,7 @@ MISTAKES = [
         rules("self.nope < 1 && self.min > 0", **OBJECT),
         [
             f"{SPEC}.rule: Invalid value: "
-            + _go(Rule="self.nope < 1 && self.min > 0").replace("<", "\\u003c").replace(">", "\\u003e")
+            + _go(Rule="self.nope < 1 && self.min > 0").replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
             + ": compilation failed: ERROR: <input>:1:5: undefined field 'nope'\n | self.nope < 1 && self.min > 0\n | ....^"
         ],
         id="what would be markup is escaped",
