@@ -153,6 +153,14 @@ def _group(group: str, versions: list[str]) -> Obj:
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
+def _verbs(resource: Resource) -> list[str]:
+    """In upstream's order: it sorts those of built-in resources only."""
+    return sorted(resource.verbs, key=CUSTOM_VERBS.index) if resource.custom else sorted(resource.verbs)
+
+
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+
+
 def _listed(resource: Resource) -> list[Obj]:
     """The APIResource entries of a resource and of its subresources."""
     gvr = resource.gvr
@@ -161,7 +169,7 @@ def _listed(resource: Resource) -> list[Obj]:
         "singularName": resource.singular,
         "namespaced": gvr.namespaced,
         "kind": gvr.kind,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -255,7 +263,7 @@ def _resource_discovery(resource: Resource) -> Obj:
         "responseKind": _response_kind(resource, gvr.kind),
         "scope": "Namespaced" if gvr.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

@@ -119,8 +119,32 @@ ONE_OF = {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
         pytest.param(
             {"x-kubernetes-int-or-string": True},
             1.5,
-            ['f: Invalid value: "number": f in body must be of type integer,string: "number"'],
+            [
+                'f: Invalid value: "number": f in body must be of type integer,string: "number"',
+                '<nil>: Invalid value: "": Checked value must be of type integer (default format) in f',
+            ],
             id="int or string",
+        ),
+        pytest.param(
+            {**INTEGER, "format": "int64"},
+            1e18,
+            ['f: Invalid value: "float64": f in body must be of type int64: "float64"'],
+            id="a float that may have lost digits is no integer",
+        ),
+        pytest.param(
+            {"type": "number", "format": "float"},
+            1e39,
+            ['<nil>: Invalid value: "": Checked value must be of type number with format float in f'],
+            id="more than four bytes hold",
+        ),
+        pytest.param(
+            {**obj(a=STRING, b=INTEGER), "anyOf": [{"required": ["a"]}, {"properties": {"b": {"minimum": 5}}}]},
+            {"b": 2},
+            [
+                '<nil>: Invalid value: "": "f" must validate at least one schema (anyOf)',
+                "f.b: Invalid value: 2: f.b in body should be greater than or equal to 5",
+            ],
+            id="of several schemas the one that looks at most tells",
         ),
         pytest.param({**STRING, "maxLength": 2}, "äöü", ["f: Too long: may not be more than 2 bytes"], id="too long"),
         pytest.param(
@@ -290,9 +314,17 @@ def test_embedded_objects_name_their_kind() -> None:
     ("format", "good", "bad"),
     [
         ("date", "2024-02-29", "2023-02-29"),
-        ("date-time", "2014-12-15T19:30:20.000Z", "2014-12-15 19:30"),
+        ("date", "0000-01-01", "0000-13-01"),
+        ("date-time", "2014-12-15T19:30:20.000Z", "2014-12-15 19:30:20Z"),
         ("duration", "22 ns", "22 parsecs"),
-        ("duration", "1h30m", "1h30"),
+        ("duration", "1h30m", "30"),
+        ("duration", "PT2 Weeks", "2 fortnights"),
+        ("ipv4", "01.2.3.4", "01.2.3"),
+        ("email", "A <a@b.c>", "a..b@c"),
+        ("email", "a@b", "a@b c"),
+        ("uri", "https://a/%20", "https://a/%2"),
+        ("hostname", "a", "a.b"),
+        ("hostname", "ü.example", "1.2.3.4"),
         ("uuid", "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "3F2504E0"),
         ("uuid4", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"),
         ("ipv6", "::1", "127.0.0.1"),

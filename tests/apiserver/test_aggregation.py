@@ -202,6 +202,15 @@ def test_an_extension_server(state):  # noqa: F811
 
     async def use(client, extension, far, ca):
         local = await until(lambda: client.get(APISERVICES, "v1.apps"), lambda o: condition(o)[0])
+        await until(lambda: client.get(APISERVICES, "v1.batch"), lambda o: condition(o)[0])
+        await client.patch(APISERVICES, "v1.apps", {"spec": {"versionPriority": 3}})
+        await client.delete(APISERVICES, "v1.batch")
+        here = {"group": "here.example.com", "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 15}
+        await client.create(APISERVICES, {"metadata": {"name": "v1.here.example.com"}, "spec": here})
+        await until(lambda: client.get(APISERVICES, "v1.here.example.com"), lambda o: condition(o)[0] == "Local")
+        left = {o["metadata"]["name"]: o for o in (await client.list(APISERVICES))["items"]}
+        assert left["v1.apps"]["spec"]["versionPriority"] == 3  # what is made at the start is left alone then
+        assert "v1.batch" not in left
         service = {"type": "ExternalName", "externalName": "127.0.0.1"}
         port = {"name": "ext", "namespace": "default", "port": far.port}
         spec = {"group": "wardle.example.com", "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 15}

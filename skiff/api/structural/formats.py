@@ -21,23 +21,38 @@ def _pattern(expression: str, flags: int = 0) -> Format:
     return lambda text: compiled.fullmatch(text) is not None
 
 
+_BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
+
+
 def _uri(text: str) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return bool(parts.scheme or text.startswith("/")) and " " not in text
+    return bool(parts.scheme or text.startswith("/")) and " " not in text and not _BAD_ESCAPE.search(text)
+
+
+_DOT_ATOM = re.compile(r"[^\s.@()<>\[\]:;,\\\"]+(\.[^\s.@()<>\[\]:;,\\\"]+)*")
+_ENDS = re.compile(r"(@\S+|>)\s*\Z")
 
 
 def _email(text: str) -> bool:
-    address = parseaddr(text)[1]
-    return "@" in address and not address.startswith("@") and not address.endswith("@")
+    local, at, domain = parseaddr(text)[1].rpartition("@")
+    quoted = local.startswith('"') and local.endswith('"')
+    return (
+        bool(at and (quoted or _DOT_ATOM.fullmatch(local)) and _DOT_ATOM.fullmatch(domain))
+        and _ENDS.search(text) is not None
+    )
+
+
+_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 
 
 def _ip(version: int) -> Format:
     def check(text: str) -> bool:
         try:
-            return ipaddress.ip_address(text).version == version and "%" not in text
+            plain = _LEADING_ZEROS.sub("", text) if version == 4 else text
+            return ipaddress.ip_address(plain).version == version and "%" not in text
         except ValueError:
             return False
 
@@ -95,15 +110,16 @@ def _credit_card(text: str) -> bool:
 def _date(text: str) -> bool:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         return False
+    year = text[:4] if text[:4] != "0000" else "0400"  # a leap year that Python has, too
     try:
-        date.fromisoformat(text)
+        date.fromisoformat(year + text[4:])
     except ValueError:
         return False
     return True
 
 
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[t ](\d{2}):(\d{2}):(\d{2})(\.\d+)?(z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
+    r"(\d{4}-\d{2}-\d{2})t(\d{2}):(\d{2}):(\d{2})(\.\d+)?(z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
 )
 
 
@@ -114,21 +130,25 @@ def _date_time(text: str) -> bool:
     return int(match[2]) < 24 and int(match[3]) < 60 and int(match[4]) < 60
 
 
-_UNITS = (
-    "ns|us|µs|μs|ms|s|m|h|d|w|nano|nanos|nanosecond|nanoseconds|micro|micros|microsecond|microseconds|milli|millis|"
-    "millisecond|milliseconds|sec|secs|second|seconds|min|mins|minute|minutes|hr|hour|hours|day|days|wk|week|weeks"
+_UNITS = re.compile(
+    "(ns|nano.*|us|µs|micro.*|ms|milli.*|s|sec.*|m|min.*|h|hr|hour.*|d|day.*|w|wk|week.*)", re.IGNORECASE
 )
-_DURATION = re.compile(rf"\d+\s*({_UNITS})")
+_COUNTED = re.compile(r"[0-9]+\s*([A-Za-zµ]+)")
 _GO_DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
 
 
 def _duration(text: str) -> bool:
-    return _GO_DURATION.fullmatch(text) is not None or _DURATION.fullmatch(text) is not None
+    """As Go has them; otherwise one number with a unit anywhere in the text is enough."""
+    return _GO_DURATION.fullmatch(text) is not None or any(_UNITS.fullmatch(u) for u in _COUNTED.findall(text))
 
 
 _HEX = "[0-9a-f]"
 _RGB_PART = r"\s*(0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])\s*"
-_HOST_PART = r"[a-zA-Z0-9¡-￿]((-?[a-zA-Z0-9¡-￿]{0,62})?[a-zA-Z0-9¡-￿])*"
+_HOST = r"a-zA-Z0-9$+<=>^`|~\u00a1-\U0010ffff"
+_TOP = r"a-zA-Z\u00a1-\U0010ffff"
+_HOSTNAME = re.compile(
+    rf"[{_HOST}](-?[{_HOST}]{{0,62}})?|([{_HOST}]([{_HOST}-]{{0,61}}[{_HOST}])?\.)+[{_TOP}]{{2,63}}", re.ASCII
+)
 
 
 def _uuid(version: str, variant: str = _HEX) -> Format:
@@ -137,10 +157,8 @@ def _uuid(version: str, variant: str = _HEX) -> Format:
 
 
 def _hostname(text: str) -> bool:
-    if len(text) > 255:
-        return False
-    parts = text.split(".")
-    return all(len(p) <= 63 and re.fullmatch(_HOST_PART, p) for p in parts)
+    """A single label, or several of which the last has two letters or more."""
+    return len(text.encode()) <= 255 and _HOSTNAME.fullmatch(text) is not None and max(map(len, text.split("."))) <= 63
 
 
 STRINGS: Mapping[str, Format] = {

@@ -21,6 +21,10 @@ NONE: Any = object()
 NO_PATH = "<nil>"
 INT32 = 1 << 31
 INT64 = 1 << 63
+EXACT = (1 << 53) - 1
+"""Up to here a float is as good as an integer."""
+FLOAT32 = 3.4028235677973366e38
+"""From here on a number is infinite in four bytes."""
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 _KIND_FORMATS = {"integer": "int64", "number": "float64"}
 
@@ -89,6 +93,8 @@ class Validator:
 
     def _check(self, value: Any, path: str, found: list[FieldError], old: Any) -> None:
         kind = _KINDS[type(value)]
+        if kind == "integer" and not -INT64 <= value < INT64:
+            kind, value = "number", float(value)
         schema = self._schema
         if self._types or "format" in schema:
             self._type(value, kind, path, found)
@@ -106,7 +112,7 @@ class Validator:
 
     def _type(self, value: Any, kind: str, path: str, found: list[FieldError]) -> None:
         types = self._types
-        integral = kind == "number" and value.is_integer() and "integer" in types
+        integral = kind == "number" and value.is_integer() and abs(value) <= EXACT and "integer" in types
         fits = kind in types or integral or (kind == "integer" and "number" in types)
         if fits or not types:
             return
@@ -154,13 +160,15 @@ class Validator:
                 found.append(_invalid(path, value, f"should be {words} {_bound(value, limit)}"))
 
     def _range(self, value: float | int, path: str, found: list[FieldError]) -> None:
-        if self._types != ("integer",) or not float(value).is_integer():
-            return
-        format = self._schema.get("format")
-        limit = INT32 if format == "int32" else INT64
-        if not -limit <= value < limit:
-            form = f"with format {format}" if format in ("int32", "int64") else "(default format)"
-            found.append(_composite(f"Checked value must be of type integer {form} in {path}"))
+        type_, format = self._types[0] if self._types else "", self._schema.get("format") or ""
+        if type_ == "integer":
+            limit = INT32 if format == "int32" else INT64
+            fits = float(value).is_integer() and -limit <= value < limit
+        else:
+            fits = format not in ("float", "float32") or abs(value) < FLOAT32
+        if not fits:
+            form = f"with format {format}" if format else "(default format)"
+            found.append(_composite(f"Checked value must be of type {type_} {form} in {path.removeprefix('.')}"))
 
     def _array(self, value: list[Any], path: str, found: list[FieldError], old: Any) -> None:
         schema = self._schema
@@ -204,14 +212,15 @@ class Validator:
             results = self._each("anyOf", schemas, value, path, old)
             if all(results):
                 found.append(_composite(f"{_quoted(path)} must validate at least one schema (anyOf)"))
-                found.extend(_fewest(results))
+                found.extend(results[_closest(schemas, value)])
         if schemas := schema.get("oneOf"):
             results = self._each("oneOf", schemas, value, path, old)
             valid = sum(1 for r in results if not r)
             if valid != 1:
                 many = f"Found {valid} valid alternatives" if valid else "Found none valid"
                 found.append(_composite(f"{_quoted(path)} must validate one and only one schema (oneOf). {many}"))
-                found.extend(_fewest(results))
+                if not valid:
+                    found.extend(results[_closest(schemas, value)])
         if schemas := schema.get("allOf"):
             results = self._each("allOf", schemas, value, path, old)
             wrong = [r for r in results if r]
@@ -235,9 +244,20 @@ class Validator:
         return results
 
 
-def _fewest(results: list[list[FieldError]]) -> list[FieldError]:
-    """The mistakes of the schema that fits best."""
-    return min(results, key=lambda found: len(found))
+def _closest(schemas: list[Any], value: Any) -> int:
+    """Which schema's mistakes are told: upstream takes the one that looks at most of the value, the first of several."""
+    looks = [_looked_at(schema, value) for schema in schemas]
+    return looks.index(max(looks))
+
+
+def _looked_at(schema: Mapping[str, Any], value: Any) -> int:
+    """How many places of a value a schema says something about."""
+    if isinstance(value, dict):
+        named, rest = schema.get("properties") or {}, schema.get("additionalProperties")
+        below = [(named.get(key, rest), item) for key, item in value.items()]
+    else:
+        below = [(schema.get("items"), item) for item in value] if isinstance(value, list) else []
+    return 1 + sum(_looked_at(child, item) for child, item in below if isinstance(child, Mapping))
 
 
 def _correlate(schema: Mapping[str, Any], value: list[Any], old: Any) -> list[Any]:

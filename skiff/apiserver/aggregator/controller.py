@@ -47,6 +47,7 @@ class Aggregator:
         self._routing = routing
         self._builtin = {gv for gv in registry.table if gv[0] != APISERVICES.group}
         self._changed = asyncio.Event()
+        self._started = False
         self._lookup.subscribe(APISERVICES, self._look)
         for gvr in (SERVICES, ENDPOINTSLICES, CUSTOM):
             self._lookup.subscribe(gvr, self._wake)
@@ -123,7 +124,8 @@ class Aggregator:
             await asyncio.sleep(SETTLE_S)
 
     async def ensure(self) -> None:
-        """The objects of local groups exist and say so. Raises StatusError, ConnectionError."""
+        """The objects of local groups exist and say so; those of built-in groups are left alone once they have been made.
+        Raises StatusError, ConnectionError."""
         wanted = {
             f"{version}.{group}": local_service(group, version, (group, version) in self._builtin)
             for group, version in self._registry.table
@@ -131,19 +133,21 @@ class Aggregator:
         }
         found = {o["metadata"]["name"]: o for o in self._lookup.list(APISERVICES)}
         for name, obj in wanted.items():
-            await self._ensure(obj, found.get(name))
+            if not self._started or obj["metadata"]["labels"][MANAGED] == ALWAYS:
+                await self._ensure(obj, found.get(name))
+        self._started = True
         for name, obj in found.items():
             if name not in wanted and (obj["metadata"].get("labels") or {}).get(MANAGED) == ALWAYS:
                 await _unless(is_not_found, self._client.delete(APISERVICES, name))
+            elif not obj["spec"].get("service"):
+                await self._say(obj, LOCAL)
 
     async def _ensure(self, wanted: Obj, found: Obj | None) -> None:
         if found is None:
-            made = await _unless(is_already_exists, self._client.create(APISERVICES, wanted))
-            found = made or wanted
-        managed = (found["metadata"].get("labels") or {}).get(MANAGED)
-        if managed and not same_spec(wanted, found):
+            found = await _unless(is_already_exists, self._client.create(APISERVICES, wanted))
+        elif (found["metadata"].get("labels") or {}).get(MANAGED) and not same_spec(wanted, found):
             found = await _unless(is_conflict, self._client.update(APISERVICES, {**found, "spec": wanted["spec"]}))
-        if found is not None and not found["spec"].get("service") and "uid" in found["metadata"]:
+        if found is not None and not found["spec"].get("service"):
             await self._say(found, LOCAL)
 
     async def _check_all(self) -> None:

@@ -61,6 +61,7 @@ def record(definition: Definition, info: VersionInfo, version: Version, storage:
         subresources=subresources,
         prepare=_preparation(info, gvr, definition.terminating),
         validate=checks.new,
+        warn=_warn_of_finalizers,
         validate_update=checks.changed,
         validate_status_update=checks.status_changed,
         selectable=selectable,
@@ -153,6 +154,22 @@ class _Checks:
 
 def _status_path(path: str) -> str:
     return "status" if path == "<nil>" else f"status.{path}"
+
+
+_STANDARD = ("orphan", "foregroundDeletion", "kubernetes")
+
+
+def _warn_of_finalizers(new: Obj, old: Obj | None) -> list[str]:
+    """Of those that are new and without a domain."""
+    before = ((old or {}).get("metadata") or {}).get("finalizers") or ()
+    added = sorted(set(new["metadata"].get("finalizers") or ()).difference(before, _STANDARD))
+    why = "to avoid accidental conflicts with other finalizer writers"
+    return [
+        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name '
+        f"{'including a path (/) ' if '.' in name else ''}{why}"
+        for name in added
+        if "/" not in name
+    ]
 
 
 def scale_errors(obj: Obj, paths: tuple[str, str, str]) -> list[FieldError]:

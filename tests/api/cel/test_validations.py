@@ -3,7 +3,7 @@
 import pytest
 
 from skiff.api.cel.validations import Validator, blocked, has_rules
-from skiff.api.errors import FieldError, invalid, required
+from skiff.api.errors import FieldError, invalid, not_supported, required
 
 
 def rules(*rules, **schema):
@@ -207,6 +207,7 @@ def test_schemas_without_rules_have_no_validator():
 
 def test_objects_that_are_no_objects_of_the_schema_are_not_judged():
     assert blocked([invalid("a", 1, "x")]) is None
+    assert blocked([not_supported("a", "x", ["y"])]) is not None
     found = blocked([required("a", "x")])
     assert isinstance(found, FieldError)
     assert str(found).startswith("<nil>: Invalid value: null: some validation rules were not checked")

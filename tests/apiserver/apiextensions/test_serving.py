@@ -375,3 +375,28 @@ def test_a_patch_cannot_make_it_something_else(api):
         )
 
     api(main)
+
+
+def test_finalizers_without_a_domain_are_warned_of(api):
+    async def main(call):
+        await established(call)
+        own = {"name": "a", "finalizers": ["orphan", "mine", "my.own", "example.com/x"]}
+        made = await call("POST", FOOS, {**foo(), "metadata": own})
+        assert made.headers["warning"].count("prefer a domain-qualified finalizer name") == 2
+        assert (
+            'metadata.finalizers: \\"my.own\\": prefer a domain-qualified finalizer name including'
+            in made.headers["warning"]
+        )
+        again = await call("PATCH", f"{FOOS}/a", {"metadata": {"labels": {"a": "b"}}}, type=MERGE)
+        assert "warning" not in again.headers
+
+    api(main)
+
+
+def test_verbs_are_listed_in_upstreams_order(api):
+    async def main(call):
+        await established(call)
+        listed = (await call("GET", "/apis/example.com/v1")).body["resources"][0]
+        assert listed["verbs"] == ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+
+    api(main)
