@@ -208,7 +208,7 @@ def test_an_extension_server(state):  # noqa: F811
         here = {"group": "here.example.com", "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 15}
         await client.create(APISERVICES, {"metadata": {"name": "v1.here.example.com"}, "spec": here})
         await until(lambda: client.get(APISERVICES, "v1.here.example.com"), lambda o: condition(o)[0] == "Local")
-        left = {o["metadata"]["name"]: o for o in (await client.list(APISERVICES))["items"]}
+        left = {o["metadata"]["name"]: o for o in (await client.list(APISERVICES)).items}
         assert left["v1.apps"]["spec"]["versionPriority"] == 3  # what is made at the start is left alone then
         assert "v1.batch" not in left
         service = {"type": "ExternalName", "externalName": "127.0.0.1"}
