@@ -82,7 +82,7 @@ class Metrics:
 
     def render(self, more: Sequence[str] = ()) -> bytes:
         """more: lines of others."""
-        lines = [*self._requests(), *self._caches(), *self._store(), *more, *process.render()]
+        lines = [*self._requests(), *self._caches(), *self._elsewhere(), *self._store(), *more, *process.render()]
         return ("\n".join(lines) + "\n").encode()
 
     def _requests(self) -> list[str]:
@@ -92,10 +92,11 @@ class Metrics:
         lines = ["# TYPE apiserver_request_total counter"]
         for labels, s in series:
             lines += [f'apiserver_request_total{{{labels},code="{c}"}} {n}' for c, n in sorted(s.codes.items())]
-        for kind in ("duration", "sli_duration"):  # the second leaves out what webhooks take
+        # The second leaves out what webhooks take, and does not tell dry runs apart.
+        for kind, end in (("duration", ""), ("sli_duration", ',dry_run=""')):
             lines.append(f"# TYPE apiserver_request_{kind}_seconds histogram")
             for labels, s in series:
-                lines += s.times.lines(f"apiserver_request_{kind}_seconds", labels)
+                lines += s.times.lines(f"apiserver_request_{kind}_seconds", labels.removesuffix(end))
         lines.append("# TYPE apiserver_response_sizes histogram")
         for found, s in sorted(self._series.items()):
             if found[0] in ("get", "list"):
@@ -109,6 +110,9 @@ class Metrics:
         caches = [(c, c.codec.gvr) for c in self._registry.hub.caches() if c.loaded]
         lines = ["# TYPE apiserver_storage_objects gauge"]
         lines += [f'apiserver_storage_objects{{resource="{gvr.group_resource}"}} {c.count}' for c, gvr in caches]
+        lines.append("# TYPE apiserver_resource_objects gauge")
+        for cache, gvr in caches:
+            lines.append(f'apiserver_resource_objects{{group="{gvr.group}",resource="{gvr.plural}"}} {cache.count}')
         lines.append("# TYPE apiserver_longrunning_requests gauge")
         for cache, gvr in caches:
             labels = _labels(("watch", gvr.group, gvr.version, gvr.plural, "", "cluster"))
@@ -117,6 +121,15 @@ class Metrics:
         for cache, gvr in caches:
             labels = f'group="{gvr.group}",version="{gvr.version}",resource="{gvr.plural}"'
             lines.append(f"apiserver_watch_events_total{{{labels}}} {cache.fanout.sent}")
+        return lines
+
+    def _elsewhere(self) -> list[str]:
+        """Which groups cannot be reached: our own always can, those of other servers perhaps not."""
+        remote = self._registry.remote
+        missing = {gv: int(gv in remote and not remote[gv].available) for gv in {**self._registry.table, **remote}}
+        lines = ["# TYPE aggregator_unavailable_apiservice gauge"]
+        for (group, version), value in sorted(missing.items()):
+            lines.append(f'aggregator_unavailable_apiservice{{name="{version}.{group}"}} {value}')
         return lines
 
     def _store(self) -> list[str]:

@@ -153,8 +153,10 @@ def test_metrics_have_bounded_labels(api):
     pods = 'verb="LIST",group="",version="v1",resource="pods",subresource="",scope="namespace",component="apiserver",dry_run=""'
     assert f'apiserver_request_total{{{pods},code="200"}} 1' in text
     assert f"apiserver_request_duration_seconds_count{{{pods}}} 1" in text
-    assert f"apiserver_request_sli_duration_seconds_count{{{pods}}} 1" in text
     sizes = pods.removesuffix(',dry_run=""')
+    assert f"apiserver_request_sli_duration_seconds_count{{{sizes}}} 1" in text
+    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0' in text
+    assert 'apiserver_resource_objects{group="",resource="pods"} 0' in text
     assert f'apiserver_response_sizes_bucket{{{sizes},le="1000"}} 1' in text
     assert "nonsense" not in text
     assert 'resource="",subresource="",scope="",component="apiserver",dry_run="",code="404"} 40' in text
