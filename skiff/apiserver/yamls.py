@@ -1,5 +1,6 @@
 """YAML in and out, for clients that ask for it; imported only then. Times, binaries and the like stay plain text."""
 
+import re
 from typing import Any
 
 import yaml
@@ -11,20 +12,62 @@ NODES_LIMIT = 500_000
 """With aliases counted as what they stand for: more than three megabytes of honest text hold, less than hurts."""
 
 
+_INT, _FLOAT, _TIME = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
+_NUMERIC = "+-.0123456789"
+_INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
+_DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+def number(text: str) -> int | float | None:
+    """A plain scalar as Go's YAML reads it and then writes it as JSON: no sexagesimals, and what is whole is an integer.
+    None: it is no number."""
+    plain = text.replace("_", "")
+    if match := _INTEGER.fullmatch(plain):
+        digits, base = next((m, b) for m, b in zip(match.groups()[1:], (16, 2, 8, 10), strict=True) if m is not None)
+        value = int(digits, base) * (-1 if match[1] == "-" else 1)
+        if -(1 << 63) <= value < 1 << 64:
+            return value
+    if not _DECIMAL.fullmatch(plain):
+        return None
+    read = float(plain)
+    return int(read) if read.is_integer() and abs(read) < 1 << 63 else read
+
+
+class _Numbers:
+    """In the place of an expression that scalars are matched with."""
+
+    def match(self, text: str) -> bool:
+        return number(text) is not None
+
+
 class _Dumper(_DUMPER_BASE):
-    """What stands in an object twice is written twice."""
+    """What stands in an object twice is written twice. Text that Go would read as a number is quoted."""
+
+    yaml_implicit_resolvers = {
+        **_DUMPER_BASE.yaml_implicit_resolvers,
+        **{c: [*_DUMPER_BASE.yaml_implicit_resolvers.get(c, ()), (_INT, _Numbers())] for c in _NUMERIC},
+    }
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 class _Loader(_BASE):
-    """YAML 1.1's core types without timestamps. Notes the keys that stand twice."""
+    """YAML 1.1's core types without timestamps, with Go's numbers. Notes the keys that stand twice."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
-        for first, found in _BASE.yaml_implicit_resolvers.items()
+        **{
+            f: [r for r in found if r[0] not in (_INT, _FLOAT, _TIME)]
+            for f, found in _BASE.yaml_implicit_resolvers.items()
+        },
+        **{first: [(_INT, _Numbers())] for first in _NUMERIC},
     }
+
+    def construct_number(self, node: Any) -> int | float:
+        found = number(node.value)
+        if found is None:
+            raise ValueError(f"cannot decode !!{node.tag.rpartition(':')[2]} `{node.value}`")
+        return found
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
@@ -34,6 +77,10 @@ class _Loader(_BASE):
                     self.repeated = [*getattr(self, "repeated", ()), (key.start_mark.line + 1, key.value)]
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor(_INT, _Loader.construct_number)
+_Loader.add_constructor(_FLOAT, _Loader.construct_number)
 
 
 def load(text: bytes) -> Any:
