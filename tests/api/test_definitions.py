@@ -38,7 +38,8 @@ def build(*changes: tuple[str, Any]) -> dict[str, Any]:
 
 
 def mistakes(*changes: tuple[str, Any]) -> list[str]:
-    return [str(e) for e in CRD.validate(build(*changes))]
+    made = build(*changes)
+    return [str(e) for e in (*CRD.validate_create(made), *CRD.validate(made))]
 
 
 V = "spec/versions/0"

@@ -76,6 +76,14 @@ def validate(obj: Obj) -> list[FieldError]:
     return errors
 
 
+def validate_create(obj: Obj) -> list[FieldError]:
+    from skiff.api.structural import definition
+
+    errors = ErrorList()
+    definition.check_name(obj, errors)
+    return errors
+
+
 def validate_update(new: Obj, old: Obj) -> list[FieldError]:
     from skiff.api.structural import definition
 
@@ -141,6 +149,7 @@ RESOURCES: Sequence[Resource] = (
         "customresourcedefinitions",
         "CustomResourceDefinition",
         validate=validate,
+        validate_create=validate_create,
         validate_update=validate_update,
         validate_status_update=validate_status,
         namespaced=False,

@@ -22,15 +22,20 @@ APPROVAL_WORDS = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 
 def check_definition(obj: Obj, errors: ErrorList) -> None:
-    """A new definition."""
-    spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
-    if name and name != f"{get(spec, 'names', 'plural') or ''}.{spec.get('group', '')}":
-        errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+    """A definition, new or changed."""
+    spec = obj.get("spec") or {}
     _check_spec(spec, errors)
     if spec.get("preserveUnknownFields"):
         why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         errors.invalid("spec.preserveUnknownFields", True, why)
     _check_stored_versions(obj, errors)
+
+
+def check_name(obj: Obj, errors: ErrorList) -> None:
+    """Of a new definition: changes of what its name consists of are other mistakes."""
+    spec, name = obj.get("spec") or {}, get(obj, "metadata", "name") or ""
+    if name and name != f"{get(spec, 'names', 'plural') or ''}.{spec.get('group', '')}":
+        errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
 
 
 def check_definition_update(new: Obj, old: Obj, errors: ErrorList) -> None:

@@ -49,7 +49,11 @@ class Names:
         )
 
     def as_object(self) -> Obj:
-        found: Obj = {"plural": self.plural, "singular": self.singular, "kind": self.kind, "listKind": self.list_kind}
+        found: Obj = {"plural": self.plural, "kind": self.kind}
+        if self.singular:
+            found["singular"] = self.singular
+        if self.list_kind:
+            found["listKind"] = self.list_kind
         if self.short_names:
             found["shortNames"] = list(self.short_names)
         if self.categories:

@@ -10,7 +10,7 @@ import orjson
 
 from skiff.api import names
 from skiff.api.cel import validations
-from skiff.api.errors import FieldError, invalid, status_error
+from skiff.api.errors import FieldError, forbidden, invalid
 from skiff.api.jsonpath import JSONPathError
 from skiff.api.printers import custom_printer
 from skiff.api.resources import Printer, Resource, Subresource
@@ -101,7 +101,7 @@ def _preparation(info: VersionInfo, gvr: GVR, terminating: bool) -> Callable[[Ob
     def prepare(new: Obj, old: Obj | None) -> None:
         if old is None and terminating:
             words = "create not allowed while custom resource definition is terminating"
-            raise status_error(405, "MethodNotAllowed", words, {"group": gvr.group, "kind": gvr.plural})
+            raise forbidden(gvr, new["metadata"].get("name", ""), words)
         if old is None and info.status:
             new.pop("status", None)
 

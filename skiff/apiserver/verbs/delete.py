@@ -230,16 +230,20 @@ def _finalizers(served: Served, present: list[str], wanted: DeleteOptions) -> li
     return [*kept, *([ORPHAN] if orphan else []), *([FOREGROUND] if foreground else [])]
 
 
+PLAINLY_MARKED = frozenset(("namespaces", "customresourcedefinitions.apiextensions.k8s.io"))
+"""What upstream deletes in ways of their own: without a grace period, and the generation stays."""
+
+
 def _mark(served: Served, obj: Obj, now: float) -> None:
     meta = obj["metadata"]
-    already = meta.get("deletionTimestamp")
-    if not already and meta.get("generation"):
+    already, plain = meta.get("deletionTimestamp"), served.gvr.group_resource in PLAINLY_MARKED
+    if not already and meta.get("generation") and not plain:
         meta["generation"] += 1
     if not already or epoch(already) > now:
         meta["deletionTimestamp"] = format_time(now)
-    meta["deletionGracePeriodSeconds"] = 0
-    if served.gvr.plural == "namespaces" and not served.gvr.group:
-        del meta["deletionGracePeriodSeconds"]
+    if not plain:
+        meta["deletionGracePeriodSeconds"] = 0
+    elif served.gvr.plural == "namespaces":
         obj.setdefault("status", {})["phase"] = "Terminating"
 
 

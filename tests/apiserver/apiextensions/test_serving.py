@@ -278,7 +278,7 @@ def test_objects_with_finalizers_hold_their_definition(api):
         await call("DELETE", f"{CRDS}/foos.example.com")
         await until(lambda: is_marked(call))
         refused = await call("POST", FOOS, foo("b"))
-        assert (refused.status, refused.body["reason"]) == (405, "MethodNotAllowed")
+        assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
         found = await with_condition(call, "foos.example.com", "Terminating", "True")
         assert found["status"]["conditions"][-1]["reason"] == "InstanceDeletionInProgress"
         await call("PATCH", f"{FOOS}/a", {"metadata": {"finalizers": None}}, type=MERGE)
