@@ -6,8 +6,10 @@ Imports are local to the commands: `skiff --help` and the daemons load only what
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from skiff.cluster.components import MODULES, PROCESSES
 from skiff.cluster.layout import DEFAULT_STATE_DIR, Layout
@@ -23,20 +25,43 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ.setdefault("OPENSSL_CONF", str(OPENSSL_CONF))  # it is read when `ssl` is imported
         from skiff.cluster.daemon import run_daemon
 
-        sys.exit(run_daemon(words[0], words[1:]))
+        with told():
+            sys.exit(run_daemon(words[0], words[1:]))
     if words and words[0] == "kubectl":
         words = ["kubectl", "--", *words[1:]]  # everything after it is kubectl's own
+    if words[:1] in ([], ["help"]):
+        words = [*words[1:], "--help"]
     args = parser().parse_args(words)
     try:
-        sys.exit(args.command(args) or 0)
-    except Problem as problem:
-        print(problem, file=sys.stderr)
-        sys.exit(problem.code)
+        with told():
+            sys.exit(args.command(args) or 0)
+    except PermissionError as err:
+        root = os.geteuid() == 0
+        todo = "choose another --state-dir" if root else f"sudo skiff {' '.join(words)}"
+        fail(Problem(f"{err.filename} cannot be used", f"{err.strerror}{'' if root else ': you are not root'}", todo))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
+    except OSError as err:
+        if not err.filename:
+            raise
+        fail(Problem(f"{err.filename} cannot be used", err.strerror or "", "look at it, or choose another --state-dir"))
+
+
+def fail(problem: Problem) -> NoReturn:
+    print(problem, file=sys.stderr)
+    sys.exit(problem.code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A problem in the body becomes its message and its exit code."""
+    try:
+        yield
+    except Problem as problem:
+        fail(problem)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     choice.add_argument("--merge", action="store_true", help="merge it into your own (~/.kube/config or $KUBECONFIG)")
     kubectl_ = _command(commands, "kubectl", "run kubectl against this cluster", kubectl)
     kubectl_.add_argument("words", nargs="*", metavar="ARGUMENT")
-    components = ", ".join([*MODULES, *PROCESSES])
+    components = ", ".join(dict.fromkeys([*MODULES, *PROCESSES]))
     top.epilog = f"Each component also runs alone, with upstream's flag names: {components} (skiff COMPONENT --help)."
     return top
 
@@ -88,7 +113,7 @@ def _image(commands) -> None:  # type: ignore[no-untyped-def]
     p.add_argument("file", nargs="+", help='an archive; "-" reads standard input')
     p = _command(commands, "build", "build a Dockerfile into the cluster", image_build)
     p.add_argument("dir", help="the build context")
-    p.add_argument("-t", "--tag", help="the image's name (the directory's name)")
+    p.add_argument("-t", "--tag", action="append", help="the image's name (the directory's name); may be repeated")
     p.add_argument("-f", "--file", default="", help="the Dockerfile (DIR/Dockerfile)")
     p.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
     _command(commands, "list", "list the images in the cluster", image_list)
@@ -97,7 +122,9 @@ def _image(commands) -> None:  # type: ignore[no-untyped-def]
 def up(args: argparse.Namespace) -> int:
     from skiff.cluster.up import up as start
 
-    chosen = {k: v for k in ("node_name", "secure_port", "pod_cidr", "cgroup_root") if (v := getattr(args, k))}
+    chosen = {
+        k: v for k in ("node_name", "secure_port", "pod_cidr", "cgroup_root") if (v := getattr(args, k)) is not None
+    }
     start(Layout(args.state_dir.absolute()), chosen, timeout=args.timeout)
     if args.demo:
         from skiff.cluster.demo import demo
@@ -130,9 +157,10 @@ def image_load(args: argparse.Namespace) -> int:
 def image_build(args: argparse.Namespace) -> int:
     from skiff.cluster.image import build
 
-    tag = args.tag or Path(args.dir).resolve().name
+    tags = args.tag or [Path(args.dir).resolve().name.lower()]
     layout = Layout(args.state_dir.absolute())
-    print(build(layout, args.dir, tag=tag, file=args.file, build_args=args.build_arg))
+    for reference in build(layout, args.dir, tags=tags, file=args.file, build_args=args.build_arg):
+        print(reference)
     return 0
 
 

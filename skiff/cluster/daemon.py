@@ -11,6 +11,7 @@ import ctypes
 import gc
 import importlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -64,7 +65,8 @@ def _alone(component: str, words: Sequence[str]) -> list[tuple[str, argparse.Nam
 
 def _shared(process: str, words: Sequence[str]) -> list[tuple[str, argparse.Namespace]] | None:
     parser = argparse.ArgumentParser(prog=f"skiff {process}")
-    parser.add_argument("--state-dir", default=DEFAULT_STATE_DIR, type=Path)
+    where = os.environ.get("SKIFF_STATE_DIR", DEFAULT_STATE_DIR)
+    parser.add_argument("--state-dir", default=where, type=Path, help=f"where the cluster keeps its state ({where})")
     layout = Layout(parser.parse_args(words).state_dir.absolute())
     settings = layout.load_settings()
     if settings is None:

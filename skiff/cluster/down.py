@@ -8,13 +8,13 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skiff.cluster.components import PROCESSES
-from skiff.cluster.layout import Layout, Settings
-from skiff.cluster.problem import Problem, no_cluster
+from skiff.cluster.layout import Layout, Settings, default_node_name
+from skiff.cluster.problem import EXIT_MISSING, EXIT_USAGE, Problem, need_root, no_cluster
 from skiff.cluster.progress import console, step
 from skiff.cluster.supervisor import read_pid, stop
 
@@ -27,26 +27,44 @@ SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s
 """Made by containerd and CNI outside the state directory; removed when empty, for they may be another's too."""
 
 
-def down(layout: Layout, *, purge: bool, quiet: bool = False) -> None:
+def down(layout: Layout, *, purge: bool) -> None:
     """Raises Problem when there is no cluster; purging nothing is fine."""
-    settings = layout.load_settings()
-    if settings is None:
+    need_root("down", "it removes network interfaces, mounts and cgroups")
+    if not layout.settings_file.exists() and not layout.run.is_dir():
         if not purge:
             raise no_cluster(layout.root)
-        shutil.rmtree(layout.root, ignore_errors=True)
         return
-    with nullcontext() if quiet else step("Stopping the cluster", "Stopped"):
-        stop_processes(layout)
-        remove_pods(layout)
-        stop_containerd(layout)
-        remove_lost_networks(layout)
-        remove_network(layout, settings)
-        remove_cgroups(settings.cgroup_root)
-    if purge:
-        with nullcontext() if quiet else step("Removing what it kept", f"Removed {layout.root}"):
-            remove_state(layout)
-    elif not quiet:
-        console.print(f"State is kept in {layout.root}; skiff up continues from it, skiff down --purge removes it.")
+    with layout.locked():
+        if not layout.settings_file.exists() and (strangers := layout.strangers()):
+            why = f"it holds {strangers[0]} and no settings.json"
+            raise Problem(f"{layout.root} is no cluster's", why, "look at it, and remove it by hand", code=EXIT_USAGE)
+        with step("Stopping the cluster", "Stopped"):
+            stop_all(layout)
+        if purge:
+            with step("Removing what it kept", f"Removed {layout.root}"):
+                remove_state(layout)
+        else:
+            kept = f"State is kept in {layout.root}; skiff up continues from it, skiff down --purge removes it."
+            console.print(kept, soft_wrap=True)
+
+
+def stop_all(layout: Layout) -> None:
+    """Everything that runs or is in the kernel, whatever is left of it."""
+    settings = _settings(layout)
+    stop_processes(layout)
+    remove_pods(layout)
+    stop_containerd(layout)
+    remove_lost_networks(layout)
+    remove_network(layout, settings)
+    remove_cgroups(settings.cgroup_root)
+
+
+def _settings(layout: Layout) -> Settings:
+    """Where they are lost or damaged, what most clusters are made with: stopping must not fail for that."""
+    with suppress(Problem):
+        if settings := layout.load_settings():
+            return settings
+    return Settings(node_name=default_node_name())
 
 
 def stop_processes(layout: Layout) -> None:
@@ -60,29 +78,43 @@ def remove_pods(layout: Layout) -> None:
     """Stops and removes every sandbox through the CRI, so that CNI gives back addresses and interfaces."""
     if not layout.containerd_config.exists():
         return
-    starter = None
-    if not read_pid(layout.run / "containerd.pid"):
-        starter = subprocess.Popen(
-            ["containerd", "--config", str(layout.containerd_config)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    starter: subprocess.Popen[bytes] | None = None
+    pid = read_pid(layout.run / "containerd.pid")
+    if pid and not layout.containerd_socket.exists():
+        stop(pid)  # nobody reaches it any more; its shims and what it keeps are still there
+        pid = 0
+    if not pid:
+        starter = _start_containerd(layout)
     try:
-        asyncio.run(_remove_sandboxes(layout))
+        asyncio.run(_remove_sandboxes(layout, starter))
     finally:
         if starter:
             starter.terminate()
             starter.wait()
 
 
-async def _remove_sandboxes(layout: Layout) -> None:
+def _start_containerd(layout: Layout) -> "subprocess.Popen[bytes]":
+    """For the while of stopping. In a session of its own: what ends us does not end it."""
+    command = ["containerd", "--config", str(layout.containerd_config)]
+    layout.logs.mkdir(exist_ok=True)
+    with open(layout.logs / "containerd.log", "ab") as log:
+        try:
+            return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        except FileNotFoundError as err:
+            why, todo = "containerd, which stops them, is not installed", "apt-get install containerd; skiff down again"
+            raise Problem("pods cannot be removed", why, todo, code=EXIT_MISSING) from err
+
+
+async def _remove_sandboxes(layout: Layout, starter: "subprocess.Popen[bytes] | None") -> None:
     from skiff.kubelet.cri import CRIRuntime
 
     runtime = CRIRuntime(f"unix://{layout.containerd_socket}")
     refusals: dict[str, str] = {}
     try:
         async with asyncio.timeout(REMOVAL_SECONDS):
-            while not await _remove_once(runtime, refusals):  # noqa: ASYNC110 - nothing tells when containerd is done
+            while not await _remove_once(runtime, refusals):
+                if starter and starter.poll() is not None:
+                    raise _ended(layout, starter.returncode)
                 await asyncio.sleep(0.05)
         await _wait_for_networks(layout)
     except TimeoutError as err:
@@ -90,6 +122,13 @@ async def _remove_sandboxes(layout: Layout) -> None:
         raise Problem("a pod could not be removed", why, "skiff down again", str(layout.logs)) from err
     finally:
         await runtime.close()
+
+
+def _ended(layout: Layout, code: int) -> Problem:
+    why = f"containerd, which stops them, ended with code {code}"
+    return Problem(
+        "pods cannot be removed", why, "read the log, then skiff down again", str(layout.logs / "containerd.log")
+    )
 
 
 async def _remove_once(runtime: "Runtime", refusals: dict[str, str]) -> bool:
@@ -182,7 +221,8 @@ def remove_cgroups(root: str) -> None:
         if not kind.startswith("cgroup") or not top.is_dir():
             continue
         for directory, _, _ in os.walk(top, topdown=False):
-            os.rmdir(directory)
+            with suppress(OSError):
+                os.rmdir(directory)
 
 
 def remove_state(layout: Layout) -> None:
@@ -190,7 +230,10 @@ def remove_state(layout: Layout) -> None:
 
     for mount in _mounts_below(layout.root):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
-    shutil.rmtree(layout.root)
+    for entry in layout.root.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    with suppress(OSError):  # it is a mount
+        layout.root.rmdir()
     release_namespaces()
     for shared in SHARED_DIRECTORIES:
         try:

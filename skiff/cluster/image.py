@@ -4,18 +4,32 @@ Names are normalised as the container runtimes do (`web` is docker.io/library/we
 `image: web` what was built as `web`. A base image named in FROM is taken from the cluster when it is there.
 """
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from skiff.cluster.layout import Layout
-from skiff.cluster.problem import EXIT_MISSING, Problem, no_cluster
+from skiff.cluster.problem import EXIT_MISSING, Problem, need_root, no_cluster
+from skiff.cluster.supervisor import read_pid
 
+COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+"""The first bytes of a compressed file → what reads it."""
 NAMESPACE = "k8s.io"
 """The containerd namespace in which its CRI plugin looks."""
 
@@ -32,8 +46,9 @@ def normalise(name: str) -> str:
     return name if "@" in last or ":" in last else f"{name}:latest"
 
 
-def base_images(dockerfile: str) -> list[str]:
-    """The images that FROM lines name, stages and `scratch` left out, ARG defaults filled in."""
+def base_images(dockerfile: str, build_args: Sequence[str] = ()) -> list[str]:
+    """The images that FROM and COPY --from name, stages and `scratch` left out, ARGs filled in. build_args: NAME=VALUE."""
+    given = dict(a.split("=", 1) for a in build_args if "=" in a)
     args: dict[str, str] = {}
     stages: set[str] = set()
     found = []
@@ -43,7 +58,10 @@ def base_images(dockerfile: str) -> list[str]:
             continue
         if words[0].upper() == "ARG":
             name, _, value = words[1].partition("=")
-            args[name] = value.strip("\"'")
+            args[name] = given.get(name, value.strip("\"'"))
+        if words[0].upper() == "COPY":
+            sources = [w.removeprefix("--from=") for w in words[1:] if w.startswith("--from=")]
+            found += [s for s in sources if s not in stages and not s.isdigit()]
         if words[0].upper() != "FROM":
             continue
         words = [w for w in words[1:] if not w.startswith("--")]
@@ -55,12 +73,14 @@ def base_images(dockerfile: str) -> list[str]:
     return found
 
 
-def ctr(layout: Layout, *args: str) -> str:
-    """Runs containerd's own client against the cluster's containerd; its output."""
-    if not layout.containerd_socket.exists():
+def ctr(layout: Layout, *args: str, failing: str = "containerd refused", stdin: IO[bytes] | None = None) -> str:
+    """Runs containerd's own client against the cluster's containerd; its output. failing: what then did not work;
+    stdin: a file to read."""
+    need_root("image", "containerd's socket is root's")
+    if not layout.containerd_socket.exists() or not read_pid(layout.run / "containerd.pid"):
         raise no_cluster(layout.root)
     command = ["ctr", "--address", str(layout.containerd_socket), "--namespace", NAMESPACE, *args]
-    return _run(command, "containerd refused the image")
+    return _run(command, failing, stdin=stdin)
 
 
 def names(layout: Layout) -> set[str]:
@@ -69,32 +89,58 @@ def names(layout: Layout) -> set[str]:
 
 
 def load(layout: Layout, archives: Iterable[str]) -> list[str]:
-    """Imports docker or OCI archives ("-": standard input); the references they hold."""
-    loaded: list[str] = []
+    """Imports docker or OCI archives, compressed ones too ("-": standard input); the references they hold. When one of
+    the files is not there, none is imported."""
+    archives = list(archives)
     for archive in archives:
         if archive != "-" and not Path(archive).is_file():
             raise Problem(f"no image archive at {archive}", todo="make one: docker save -o FILE IMAGE")
-        out = ctr(layout, "images", "import", archive)
+    loaded: list[str] = []
+    for archive in archives:
+        with sys.stdin.buffer if archive == "-" else open(archive, "rb") as file, unpacked(file) as tar:
+            out = ctr(layout, "images", "import", "-", failing=f"{archive} is no image archive", stdin=tar)
         loaded += re.findall(r"^unpacking (\S+)", out, re.MULTILINE)
     return loaded
 
 
-def build(layout: Layout, context: str, *, tag: str, file: str = "", build_args: Sequence[str] = ()) -> str:
-    """Builds a Dockerfile with buildah and loads the image; its full reference."""
+@contextmanager
+def unpacked(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The file, or, when it is compressed (gzip, bzip2, xz), another one with what is in it. Raises Problem."""
+    head = file.peek(6) if isinstance(file, io.BufferedReader) else b""
+    opened = next((opener for magic, opener in COMPRESSIONS.items() if head.startswith(magic)), None)
+    if opened is None and file.seekable():
+        os.lseek(file.fileno(), file.tell(), os.SEEK_SET)  # whom it is given to does not know of our buffer
+        yield file
+        return
+    with tempfile.TemporaryFile() as plain:
+        try:
+            shutil.copyfileobj(opened(file) if opened else file, plain)
+        except (OSError, EOFError, lzma.LZMAError) as err:
+            raise Problem("the archive cannot be unpacked", str(err)) from err
+        plain.seek(0)
+        yield plain
+
+
+def build(
+    layout: Layout, context: str, *, tags: Sequence[str], file: str = "", build_args: Sequence[str] = ()
+) -> list[str]:
+    """Builds a Dockerfile with buildah and loads the image under each tag; its full references."""
     if not shutil.which("buildah"):
         raise Problem("cannot build an image", "buildah is not installed", "apt-get install buildah", code=EXIT_MISSING)
     dockerfile = _dockerfile(context, file)
-    reference = normalise(tag)
+    references = [normalise(tag) for tag in tags]
     with tempfile.TemporaryDirectory(prefix="skiff-build-") as scratch:
         buildah = Buildah(layout, Path(scratch))
-        for image in _present(layout, base_images(dockerfile.read_text())):
+        for image in _present(layout, base_images(dockerfile.read_text(), build_args)):
             buildah.take(layout, image)
         args = [word for arg in build_args for word in ("--build-arg", arg)]
-        buildah("build", "--isolation", "chroot", "--tag", reference, "--file", str(dockerfile), *args, context)
-        archive = Path(scratch) / "image.tar"
-        buildah("push", reference, f"docker-archive:{archive}:{reference}", quiet=True)
-        load(layout, [str(archive)])
-    return reference
+        args += [word for reference in references for word in ("--tag", reference)]
+        buildah("build", "--isolation", "chroot", "--file", str(dockerfile), *args, context)
+        for number, reference in enumerate(references):
+            archive = Path(scratch) / f"image-{number}.tar"
+            buildah("push", reference, f"docker-archive:{archive}:{reference}", quiet=True)
+            load(layout, [str(archive)])
+    return references
 
 
 class Buildah:
@@ -131,10 +177,17 @@ class Buildah:
 
 
 def _dockerfile(context: str, file: str) -> Path:
+    if not Path(context).is_dir():
+        raise Problem(
+            f"{context} is no directory", todo="name the one that holds what is to be built: skiff image build DIR"
+        )
     for candidate in [Path(file)] if file else [Path(context, "Dockerfile"), Path(context, "Containerfile")]:
         if candidate.is_file():
             return candidate
-    raise Problem(f"no Dockerfile in {context}", todo="name it: skiff image build --file FILE DIR")
+    raise Problem(
+        f"no Dockerfile at {file}" if file else f"no Dockerfile in {context}",
+        todo="name it: skiff image build --file FILE DIR",
+    )
 
 
 def _present(layout: Layout, wanted: Sequence[str]) -> list[str]:
@@ -142,9 +195,9 @@ def _present(layout: Layout, wanted: Sequence[str]) -> list[str]:
     return [full for full in map(normalise, wanted) if full in have]
 
 
-def _run(argv: list[str], what: str, env: dict[str, str] | None = None) -> str:
+def _run(argv: list[str], what: str, env: dict[str, str] | None = None, stdin: IO[bytes] | None = None) -> str:
     try:
-        done = subprocess.run(argv, env=env, capture_output=True, text=True)
+        done = subprocess.run(argv, env=env, stdin=stdin, capture_output=True, text=True)
     except FileNotFoundError as err:
         raise Problem(
             what, f"{argv[0]} is not installed", "make up installs what is missing", code=EXIT_MISSING

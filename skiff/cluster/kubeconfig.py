@@ -11,32 +11,57 @@ from skiff.cluster.layout import Layout, write_atomically
 from skiff.cluster.problem import EXIT_MISSING, Problem, no_cluster
 
 NAME = "skiff"
+SECTIONS = ("clusters", "users", "contexts")
 CLOUD_SDK = "/usr/lib/google-cloud-sdk/bin/kubectl"
 
 
 def admin(layout: Layout) -> Path:
     """The kubeconfig's path. Raises Problem when no cluster was made."""
     if not layout.admin_conf.exists():
-        raise no_cluster(layout.root)
+        if layout.load_settings() is None:
+            raise no_cluster(layout.root)
+        raise Problem(
+            "the administrator's kubeconfig is lost", f"{layout.admin_conf} is not there", "skiff up makes it anew"
+        )
     return layout.admin_conf
 
 
 def merge(source: Path) -> Path:
     """Puts cluster, user and context `skiff` into the user's kubeconfig and makes the context current; its path.
 
-    Everything else in the file stays. The first file of $KUBECONFIG is taken, as kubectl does for writes.
+    Everything else in the file stays, and a link to it stays a link.
     """
-    first = os.environ.get("KUBECONFIG", "").split(":")[0]
-    target = Path(first) if first else Path.home() / ".kube" / "config"
-    try:
-        mine = yaml.safe_load(target.read_text()) if target.exists() else {}
-    except yaml.YAMLError as err:
-        raise Problem(f"{target} is not valid YAML", str(err).splitlines()[0], "mend or move the file") from err
-    if not isinstance(mine, dict | None):
-        raise Problem(f"{target} is not a kubeconfig", "its top level is not a mapping", "mend or move the file")
-    merged = with_skiff(mine or {}, yaml.safe_load(source.read_text()))
+    named = own()
+    target = named.resolve()
+    if target == source.resolve():
+        todo = "unset KUBECONFIG to merge it into ~/.kube/config"
+        raise Problem("there is nothing to merge", f"KUBECONFIG names the cluster's own kubeconfig, {named}", todo)
+    merged = with_skiff(read(target), read(source))
     write_atomically(target, yaml.safe_dump(merged, sort_keys=False))
-    return target
+    return named
+
+
+def own() -> Path:
+    """The user's kubeconfig that kubectl would write to: of the files in $KUBECONFIG the first that exists, else the last."""
+    files = [Path(f) for f in os.environ.get("KUBECONFIG", "").split(":") if f]
+    return next((f for f in files if f.exists()), files[-1] if files else Path.home() / ".kube" / "config")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A kubeconfig; {} when there is none. Raises Problem for what is none: it is not to be overwritten."""
+    try:
+        found = yaml.safe_load(path.read_text()) if path.exists() else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
+        raise Problem(f"{path} is not valid YAML", " ".join(str(err).split()), "mend or move the file") from err
+    if not isinstance(found, dict | None):
+        raise Problem(f"{path} is not a kubeconfig", "its top level is not a mapping", "mend or move the file")
+    for section in SECTIONS:
+        entries = (found or {}).get(section) or []
+        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+            raise Problem(
+                f"{path} is not a kubeconfig", f"{section} is not a list of mappings", "mend or move the file"
+            )
+    return found or {}
 
 
 def with_skiff(mine: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +92,8 @@ def find_kubectl() -> str:
 
 def exec_kubectl(layout: Layout, words: list[str]) -> NoReturn:
     """Becomes kubectl, with this cluster's kubeconfig."""
-    env = {**os.environ, "KUBECONFIG": str(admin(layout))}
+    path = admin(layout)
+    path.read_bytes()  # whether we may
+    env = {**os.environ, "KUBECONFIG": str(path)}
     program = find_kubectl()
     os.execve(program, [program, *words], env)

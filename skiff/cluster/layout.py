@@ -4,13 +4,37 @@
 the cluster as it was made.
 """
 
+import fcntl
 import json
 import os
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from skiff.cluster.problem import Problem
+
 DEFAULT_STATE_DIR = "/var/lib/skiff"
+OWN = frozenset(
+    [
+        "pki",
+        "run",
+        "log",
+        "containerd",
+        "cni",
+        "nodes",
+        "manifests",
+        "buildah",
+        "settings.json",
+        "state.db",
+        "state.db-wal",
+        "state.db-shm",
+        "lost+found",
+    ]
+)
+"""What a cluster keeps in its state directory, its kubeconfigs and locks aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +120,40 @@ class Layout:
         return self.root / "nodes" / name
 
     def load_settings(self) -> Settings | None:
-        """The settings of the cluster that was made here, None if there is none."""
+        """The settings of the cluster that was made here, None if there is none. Raises Problem when they are damaged."""
         try:
             saved = json.loads(self.settings_file.read_text())
+            known = {f.name: f.type for f in fields(Settings)}
+            chosen = {k: v for k, v in saved.items() if k in known}
+            wrong = [k for k, v in chosen.items() if not isinstance(v, known[k])]  # type: ignore[arg-type]
+            if wrong or "node_name" not in chosen:
+                raise ValueError(f"{', '.join(wrong) or 'node_name'} is not as it should be")
         except FileNotFoundError:
             return None
-        known = {f.name for f in fields(Settings)}
-        return Settings(**{k: v for k, v in saved.items() if k in known})
+        except (ValueError, AttributeError) as err:
+            todo = "put back a copy of it; or skiff down --purge, and all that the cluster kept is gone"
+            raise Problem(f"{self.settings_file} is damaged", str(err), todo) from err
+        return Settings(**chosen)
+
+    def strangers(self) -> list[str]:
+        """What lies in the state directory and is no cluster's. Raises OSError."""
+        found = sorted(p.name for p in self.root.iterdir()) if self.root.exists() else []
+        return [name for name in found if name not in OWN and not name.endswith((".conf", ".lock"))]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One command at a time makes or stops the cluster. A directory in which none was made is not kept. Raises OSError."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        path = self.root / "cluster.lock"
+        lock = _lock(path)
+        try:
+            yield
+        finally:
+            if not self.settings_file.exists():
+                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.root.rmdir()
+            os.close(lock)
 
     def save_settings(self, settings: Settings) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -119,3 +170,19 @@ def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
         f.flush()
         os.fsync(f.fileno())
     os.replace(temporary, path)
+
+
+def _lock(path: Path) -> int:
+    """Waits for the file's lock; the descriptor that holds it. Whoever held it before may have removed the file."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for another skiff command that works on {path.parent} ...", file=sys.stderr)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        os.close(fd)

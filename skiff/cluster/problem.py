@@ -1,6 +1,8 @@
 """How a command fails: one message that says what, why, and what to do, and an exit code a script can use."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -30,7 +32,14 @@ class Problem(Exception):
         return "\n".join(lines)
 
 
-def no_cluster(state_dir: object) -> Problem:
-    return Problem(
-        "no cluster is running", f"nothing is kept under {state_dir}", "start one: skiff up", code=EXIT_NO_CLUSTER
-    )
+def no_cluster(state_dir: Path) -> Problem:
+    """There is none, or what there was is stopped."""
+    made = (state_dir / "settings.json").exists()
+    why = f"the one in {state_dir} is stopped" if made else f"nothing is kept under {state_dir}"
+    return Problem("no cluster is running", why, "start it: skiff up", code=EXIT_NO_CLUSTER)
+
+
+def need_root(command: str, why: str) -> None:
+    """Raises Problem for everybody else."""
+    if os.geteuid() != 0:
+        raise Problem(f"skiff {command} needs root", why, f"sudo skiff {command}")

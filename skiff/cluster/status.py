@@ -37,7 +37,7 @@ def processes(layout: Layout) -> list[Process]:
 
 def status(layout: Layout) -> int:
     """Prints the state; 0 when all is well."""
-    if not layout.settings_file.exists():
+    if layout.load_settings() is None:
         raise no_cluster(layout.root)
     found = processes(layout)
     table = Table("PROCESS", "PID", "MEMORY", "UP", box=None, pad_edge=False, header_style="bold")
@@ -48,7 +48,9 @@ def status(layout: Layout) -> int:
     well = all(p.pid for p in found)
     if any(p.name == "apiserver" and p.pid for p in found):
         well = asyncio.run(_print_cluster(layout)) and well
-    console.print(f"kubeconfig: {layout.admin_conf}    logs: {layout.logs}")
+    if not any(p.pid for p in found):
+        console.print("The cluster is stopped; skiff up continues from what it kept.")
+    console.print(f"kubeconfig: {layout.admin_conf}    logs: {layout.logs}", soft_wrap=True)
     return 0 if well else EXIT_FAILED
 
 

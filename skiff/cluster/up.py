@@ -6,26 +6,29 @@ What this command started, it stops again when it cannot finish: nothing half-st
 import asyncio
 import ipaddress
 import json
-import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from skiff.api.errors import StatusError
 from skiff.api.gvr import NODES
+from skiff.api.names import is_dns1123_subdomain
 from skiff.api.types import Obj
 from skiff.client.rest import Client
 from skiff.cluster import image
 from skiff.cluster.access import admin_client
 from skiff.cluster.components import SUPERVISOR, specs
 from skiff.cluster.layout import Layout, Settings, default_node_name, write_atomically
-from skiff.cluster.problem import EXIT_MISSING, EXIT_NOT_READY, EXIT_USAGE, Problem
+from skiff.cluster.problem import EXIT_MISSING, EXIT_NOT_READY, EXIT_USAGE, Problem, need_root
 from skiff.cluster.progress import console, step
-from skiff.cluster.supervisor import read_pid
+from skiff.cluster.supervisor import read_pid, write_pid
 from skiff.kubelet.containerd import SANDBOX_IMAGE, config_text
 from skiff.kubelet.images import busybox_archive
 from skiff.network.host import NetworkError, setup_bridge
@@ -34,6 +37,9 @@ from skiff.wire.messages import Request
 PROGRAMS = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "ip": "iproute2", "ctr": "containerd"}
 CNI_DIRECTORIES = ("/usr/lib/cni", "/opt/cni/bin")
 POLL_SECONDS = 0.02
+NODE_PREFIX = 24
+"""How many pods' addresses the controller manager gives to each node."""
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 """The label that kubeadm gives to nodes on which the control plane runs; kubectl shows it under ROLES."""
 
@@ -42,31 +48,55 @@ def up(layout: Layout, chosen: dict[str, Any], *, timeout: float) -> None:
     """Makes the cluster run and waits until it is ready, at most `timeout` seconds. Raises Problem."""
     begun = time.perf_counter()
     preflight()
-    settings = choose(layout, chosen)
-    running = read_pid(layout.run / "supervisor.pid") != 0
-    try:
-        if not running:
-            prepare(layout, settings)
-            start(layout)
-        deadline = time.monotonic() + timeout
-        with step("Starting containerd", "containerd runs"):
-            wait_for(lambda: read_pid(layout.run / "supervisor.pid") != 0, layout, deadline, "supervisor")
-            wait_for(lambda: _listens(layout.containerd_socket), layout, deadline, "containerd")
-            install_sandbox_image(layout)
-        asyncio.run(_wait_ready(layout, settings, deadline))
-    except BaseException:
-        if not running:
-            from skiff.cluster.down import down
+    with layout.locked():
+        settings = choose(layout, chosen)
+        running = read_pid(layout.run / "supervisor.pid") != 0
+        with nullcontext() if running else undone(layout):
+            if not running:
+                prepare(layout, settings)
+            make_certificates(layout, settings)
+            if not running:
+                start(layout)
+            deadline = time.monotonic() + timeout
+            with step("Starting containerd", "containerd runs"):
+                wait_for(lambda: _listens(layout.containerd_socket), layout, deadline, "containerd")
+                install_sandbox_image(layout)
+            asyncio.run(_wait_ready(layout, settings, deadline))
+    console.print(
+        f"Kubernetes is ready after {time.perf_counter() - begun:.1f} s. Kubeconfig: {layout.admin_conf}",
+        soft_wrap=True,
+    )
 
-            down(layout, purge=False, quiet=True)
+
+@contextmanager
+def undone(layout: Layout) -> Iterator[None]:
+    """What the body started is stopped again when it cannot finish, also when this process is asked to end."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = [signal.signal(s, end) for s in ENDINGS]
+    try:
+        yield
+    except BaseException:
+        from skiff.cluster.down import stop_all
+
+        for s in (*ENDINGS, signal.SIGINT):
+            signal.signal(s, signal.SIG_IGN)  # stopping takes a second or two and is not to be cut short
+        console.print("Stopping what was started.")
+        try:
+            stop_all(layout)
+        except Problem as problem:
+            print(problem, file=sys.stderr)
         raise
-    console.print(f"Kubernetes is ready after {time.perf_counter() - begun:.1f} s. Kubeconfig: {layout.admin_conf}")
+    finally:
+        for s, handler in zip(ENDINGS, before, strict=True):
+            signal.signal(s, handler)
 
 
 def preflight() -> None:
     """Raises Problem for what this machine lacks."""
-    if os.geteuid() != 0:
-        raise Problem("skiff up needs root", "it makes network interfaces, mounts and cgroups", "sudo skiff up")
+    need_root("up", "it makes network interfaces, mounts and cgroups")
     lacking = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
     if not any(Path(d, "bridge").exists() for d in CNI_DIRECTORIES):
         lacking.append("containernetworking-plugins")
@@ -76,18 +106,62 @@ def preflight() -> None:
 
 
 def choose(layout: Layout, chosen: dict[str, Any]) -> Settings:
-    """The saved settings, or new ones from the flags. A running cluster's cannot be changed."""
+    """The saved settings, or new ones from the flags, saved. A cluster's cannot be changed."""
     saved = layout.load_settings()
-    if saved is None:
-        settings = Settings(**{"node_name": default_node_name(), **chosen})
-        layout.save_settings(settings)
-        return settings
-    changed = [k for k, v in chosen.items() if getattr(saved, k) != v]
-    if changed:
-        names = ", ".join("--" + k.replace("_", "-") for k in changed)
-        why = f"{names}: other than the cluster in {layout.root} was made with"
-        raise Problem("settings cannot change", why, "skiff down --purge first", code=EXIT_USAGE)
-    return saved
+    if saved is not None:
+        changed = [k for k, v in chosen.items() if getattr(saved, k) != v]
+        if changed:
+            names = ", ".join("--" + k.replace("_", "-") for k in changed)
+            why = f"{names}: other than the cluster in {layout.root} was made with"
+            raise Problem("settings cannot change", why, "skiff down --purge first", code=EXIT_USAGE)
+        if not read_pid(layout.run / "apiserver.pid"):
+            free_port(
+                saved, chosen="make the cluster anew with another one: skiff down --purge; skiff up --secure-port PORT"
+            )
+        return saved
+    settings = Settings(**{"node_name": default_node_name(), **chosen})
+    if errors := wrong(settings):
+        raise Problem("settings are wrong", "; ".join(errors), "skiff up --help names the flags", code=EXIT_USAGE)
+    if strangers := layout.strangers():
+        why = f"it holds {strangers[0]}, and skiff down --purge would remove everything in it"
+        raise Problem(f"{layout.root} is no cluster's", why, "choose an empty --state-dir", code=EXIT_USAGE)
+    free_port(settings, chosen="choose another one: skiff up --secure-port PORT")
+    layout.save_settings(settings)
+    return settings
+
+
+def wrong(s: Settings) -> list[str]:
+    """What is wrong with what a person may choose. Pure."""
+    found = []
+    if errors := is_dns1123_subdomain(s.node_name):
+        found.append(f"--node-name {s.node_name}: {errors[0]}")
+    if not 0 < s.secure_port < 65536:
+        found.append(f"--secure-port {s.secure_port}: not from 1 to 65535")
+    if not re.fullmatch(r"(/[\w.@:-]*[\w@:-])+", s.cgroup_root):
+        found.append(f"--cgroup-root {s.cgroup_root}: not an absolute path below /")
+    try:
+        pods = ipaddress.IPv4Network(s.pod_cidr)
+    except ValueError as err:
+        return [*found, f"--pod-cidr {s.pod_cidr}: {err}"]
+    if pods.prefixlen > NODE_PREFIX:
+        found.append(f"--pod-cidr {s.pod_cidr}: has no room for a node's /{NODE_PREFIX}")
+    for what, taken in (("services", s.service_cidr), ("the node", s.node_network)):
+        if pods.overlaps(ipaddress.IPv4Network(taken)):
+            found.append(f"--pod-cidr {s.pod_cidr}: overlaps with the addresses of {what}, {taken}")
+    return found
+
+
+def free_port(s: Settings, *, chosen: str) -> None:
+    """Raises Problem when another program listens where the API server should. chosen: what to do about it."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", s.secure_port))
+        except OSError as err:
+            why = f"127.0.0.1:{s.secure_port}: {err.strerror} (ss -ltnp shows by whom)"
+            raise Problem(f"port {s.secure_port} is taken", why, f"stop that program, or {chosen}") from err
 
 
 def prepare(layout: Layout, s: Settings) -> None:
@@ -95,7 +169,6 @@ def prepare(layout: Layout, s: Settings) -> None:
     for directory in (layout.run, layout.logs, layout.containerd, layout.cni_conf, layout.root / "manifests"):
         directory.mkdir(parents=True, exist_ok=True)
     make_network(s)
-    make_certificates(layout, s)
     config = config_text(
         root=layout.containerd / "root",
         state=layout.containerd / "state",
@@ -132,8 +205,8 @@ def make_certificates(layout: Layout, s: Settings) -> None:
 
 def start(layout: Layout) -> None:
     """Starts the supervisor, detached from this terminal."""
-    with open(layout.logs / "supervisor.log", "ab") as log:
-        subprocess.Popen(
+    with open(layout.logs / "supervisor.log", "ab") as log, uninterrupted():
+        supervisor = subprocess.Popen(
             [sys.executable, "-S", "-E", str(SUPERVISOR), str(layout.run)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -141,6 +214,21 @@ def start(layout: Layout) -> None:
             start_new_session=True,
             cwd="/",
         )
+        write_pid(layout.run / "supervisor.pid", supervisor.pid)  # it does so itself, but may be stopped before
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that come during the body are delivered after it: what it starts is known to whoever stops it."""
+    came: list[int] = []
+    before = {s: signal.signal(s, lambda number, _: came.append(number)) for s in (signal.SIGINT, *ENDINGS)}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def wait_for(condition: Callable[[], bool], layout: Layout, deadline: float, process: str) -> None:

@@ -174,7 +174,7 @@ def test_load(images: Space, tmp_path: Path) -> None:
     ("words", "said"),
     [
         pytest.param(["load", "/no/such/file"], "no image archive at /no/such/file", id="no archive"),
-        pytest.param(["load", "/etc/passwd"], "containerd refused the image", id="no archive in the file"),
+        pytest.param(["load", "/etc/passwd"], "/etc/passwd is no image archive", id="no archive in the file"),
         pytest.param(["build", "/etc", "-t", "x"], "no Dockerfile in /etc", id="no Dockerfile"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,6 +56,12 @@ test "$(grep -c ' /run/netns ' /proc/self/mountinfo)" = "$mounted"
 ip netns delete others
 $SKIFF down --purge
 test ! -e /run/netns
+"""
+
+UP = """
+set -e
+ip link set lo up
+exec $SKIFF up --cgroup-root=/$NAME --node-name=node-1
 """
 
 
@@ -168,3 +175,30 @@ def test_pods_come_and_go_beside_network_namespaces_of_others(
     command = ["unshare", "--net", "--mount", "bash", "-c", BESIDE_OTHERS]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("after", ["Certificates", "containerd runs"])
+def test_an_interrupted_start_leaves_nothing_running(
+    own_network: None, state_dir: Path, after: str, sent: signal.Signals
+) -> None:
+    command = ["unshare", "--net", "bash", "-c", UP]
+    env = {**environment(state_dir), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
+        assert up.stdout is not None
+        assert any(after in line for line in up.stdout)
+        up.send_signal(sent)
+        said, _ = up.communicate(timeout=60)
+    assert up.returncode == 128 + sent, said
+    assert "Stopping what was started." in said
+    assert processes_naming(state_dir.name) == []
+
+
+def test_two_starts_at_once_make_one_cluster(own_network: None, state_dir: Path) -> None:
+    script = "ip link set lo up; $SKIFF up --cgroup-root=/$NAME & $SKIFF up --cgroup-root=/$NAME; wait $!; $SKIFF status; $SKIFF down"
+    command = ["unshare", "--net", "bash", "-ec", script]
+    done = subprocess.run(command, env=environment(state_dir), capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count("Kubernetes is ready") == 2, said
+    assert processes_naming(state_dir.name) == []
