@@ -147,6 +147,9 @@ async def _work(controller: Controller, queue: WorkQueue) -> None:
         finally:
             queue.done(key)
             env.cause.set("")
+        await asyncio.sleep(
+            0
+        )  # keys that need no request follow one another: the others in this process are to live too
 
 
 def _log_failure(name: str, key: Key, error: Exception, wait: float) -> None:

@@ -70,6 +70,22 @@ async def test_a_number_means_look_again(api: FakeApi):
     assert [t for t, _ in controller.calls] == [0, 30, 60, 90]
 
 
+async def test_a_key_that_always_comes_again_leaves_others_their_turn(api: FakeApi):
+    api.put(config("a"))
+    controller = Counting([], again=0)
+    informers = Informers(api.client())
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(informers.run()),
+            group.create_task(run_controllers(api.client(), informers, [controller])),
+        ]
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+    assert len(controller.calls) > 100
+
+
 def test_keys():
     assert key_of(config("a")) == "ns/a"
     assert split_key("ns/a") == ("ns", "a")

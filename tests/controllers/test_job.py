@@ -165,6 +165,20 @@ def test_backoff(pods, expected):
     assert backoff_wait(pods, NOON + 3) == expected
 
 
+AGAIN = [
+    pytest.param(job(), None, id="no deadline"),
+    pytest.param(job(activeDeadlineSeconds=30), 20, id="when the deadline is over"),
+    pytest.param(job(activeDeadlineSeconds=10), None, id="it is over: what changes next is told"),
+    pytest.param(job(activeDeadlineSeconds=3), None, id="it is long over"),
+]
+
+
+@pytest.mark.parametrize("given, expected", AGAIN)
+def test_when_a_job_is_looked_at_again(given, expected):
+    pods = [work("a"), work("b")]
+    assert plan(given, pods, tally(given, pods, (), ending=False), NOON + 10).again == expected
+
+
 def test_a_failure_delays_the_next_pod():
     pods = [work("a", "Failed", end=0)]
     found = plan(job(), pods, tally(job(), pods, (), ending=False), NOON + 3)

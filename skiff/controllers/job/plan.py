@@ -102,7 +102,8 @@ def seconds_to_deadline(job: Obj, now: float) -> float | None:
 
 
 def plan(job: Obj, pods: Sequence[Obj], found: Tally, now: float) -> Plan:
-    result = Plan(verdict=verdict(job, pods, found, now), again=seconds_to_deadline(job, now))
+    left = seconds_to_deadline(job, now)
+    result = Plan(verdict=verdict(job, pods, found, now), again=left if left is not None and left > 0 else None)
     active = [pod for pod in pods if is_pod_active(pod)]
     if result.verdict is not None or is_suspended(job):
         result.delete = [name(pod) for pod in active]
