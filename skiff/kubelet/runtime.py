@@ -27,7 +27,12 @@ NamespaceMode = Literal["pod", "container", "node", "target"]
 
 
 class RuntimeFailure(Exception):
-    """The runtime refused or failed; the message is its own words. Its fault or the configuration's, never ours."""
+    """The runtime refused or failed. Its fault or the configuration's, never ours. words: its own; the message may have
+    what the transport puts before them."""
+
+    def __init__(self, message: str, words: str = ""):
+        super().__init__(message)
+        self.words = words or message
 
 
 class NotFound(RuntimeFailure):

@@ -108,12 +108,12 @@ class Starter:
         try:
             id = await self._parts.runtime.create_container(ground.sandbox_id, config, ground.sandbox)
         except RuntimeFailure as e:
-            raise self._failed(pod, spec, "CreateContainerError", str(e)) from e
+            raise self._failed(pod, spec, "CreateContainerError", e.words) from e
         self._event(pod, spec, "Normal", "Created", "Container created")
         try:
             await self._parts.runtime.start_container(id)
         except RuntimeFailure as e:
-            raise self._failed(pod, spec, "RunContainerError", str(e)) from e
+            raise self._failed(pod, spec, "RunContainerError", e.words) from e
         self._event(pod, spec, "Normal", "Started", "Container started")
         await self._post_start(pod, spec, id, ground)
 

@@ -86,7 +86,7 @@ def translate(e: grpc.aio.AioRpcError) -> RuntimeFailure:
         return Unavailable(text)
     if e.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ExecTimeout(text)
-    return RuntimeFailure(f"rpc error: code = {_NAMES.get(e.code().name, e.code().name)} desc = {text}")
+    return RuntimeFailure(f"rpc error: code = {_NAMES.get(e.code().name, e.code().name)} desc = {text}", text)
 
 
 _NAMES = {
