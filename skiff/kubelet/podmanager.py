@@ -175,10 +175,11 @@ class PodManager:
         node = self._parts.node()
         if node is None:
             return Rejection("InvalidNodeInfo", "Kubelet cannot get node info.")
+        # A pod that was deleted at once, by force, may still be ending here; for the scheduler its place is free already.
         taken = [
             w.pod
             for w in self.workers
-            if w.uid != pod["metadata"]["uid"] and w.phase in (Phase.SYNCING, Phase.TERMINATING)
+            if w.uid != pod["metadata"]["uid"] and not w.gone and w.phase in (Phase.SYNCING, Phase.TERMINATING)
         ]
         return admission.admit(pod, node, [p for p in taken if not is_terminal(p.get("status"))])
 

@@ -65,6 +65,18 @@ def pod_status(pod: Obj, state: PodState, old: Obj, facts: Facts) -> Obj:
     return {k: v for k, v in status.items() if v not in (None, "", [])}
 
 
+REJECTED = "Pod was rejected: "
+
+
+def rejected_status(pod: Obj, why: StartFailure, now: float) -> Obj:
+    """Of a pod that the node did not take. It says nothing of containers: clients then show the reason."""
+    old = pod.get("status") or {}
+    status = {"observedGeneration": pod["metadata"].get("generation", 1), "qosClass": qos_class(pod), "phase": "Failed"}
+    status |= {"reason": why.reason, "message": why.message, "startTime": old.get("startTime") or timestamp(now)}
+    foreign = [c for c in old.get("conditions") or [] if c["type"] not in OWN_CONDITIONS]
+    return {**status, "conditions": foreign} if foreign else status
+
+
 # Containers
 
 

@@ -33,7 +33,7 @@ from skiff.kubelet.pods import (
 from skiff.kubelet.resize import Limits
 from skiff.kubelet.runtime import PodState, Resources, RuntimeFailure
 from skiff.kubelet.starter import Ground, PostStartFailed, SandboxProblem, Starter, StartProblem, backoff_key, kind_of
-from skiff.kubelet.status import Facts, StartFailure, pod_status
+from skiff.kubelet.status import REJECTED, Facts, StartFailure, pod_status, rejected_status
 from skiff.kubelet.volumes.manager import Mounted, VolumeError
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,8 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._step: asyncio.Task[float | None] | None = None
         self._termination: Termination | None = None
+        self._rejection: StartFailure | None = None
+        """Why the node did not take the pod."""
         self._failures: dict[str, StartFailure] = {}
         self._retries = 0
         self._start_failures = 0
@@ -203,7 +205,10 @@ class PodWorker:
 
     async def _begin(self) -> float | None:
         state = await self._parts.cache.refresh(self.uid)
-        if is_terminal(self.pod.get("status")):
+        status = self.pod.get("status") or {}
+        if is_terminal(status):
+            if status.get("message", "").startswith(REJECTED):
+                self._rejection = StartFailure(status.get("reason", ""), status["message"])
             self.terminate(Termination())
             return 0.0
         if not state.containers:
@@ -213,8 +218,8 @@ class PodWorker:
                 rejection = self._admit(self.pod)
             if rejection is not None:
                 self._parts.recorder.event(self.pod, "Warning", rejection.reason, rejection.message)
-                why = StartFailure(rejection.reason, f"Pod was rejected: {rejection.message}")
-                self.terminate(Termination(grace_s=0, override=why))
+                self._rejection = StartFailure(rejection.reason, REJECTED + rejection.message)
+                self.terminate(Termination(grace_s=0))
                 return 0.0
         self._move("admitted")
         return 0.0
@@ -372,7 +377,9 @@ class PodWorker:
             terminal=terminal,
             override=self._override,
         )
-        status = pod_status({**pod, "status": (api or pod).get("status") or {}}, state, current, facts)
+        known = {**pod, "status": (api or pod).get("status") or {}}
+        rejection = self._rejection
+        status = rejected_status(known, rejection, facts.now) if rejection else pod_status(known, state, current, facts)
         if api is not None:
             p.statuses.set(api, status)
         if self.phase is not Phase.TERMINATED:

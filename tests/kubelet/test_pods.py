@@ -270,6 +270,19 @@ def test_a_forced_deletion_ends_the_containers_too() -> None:
     on_node(scenario)
 
 
+def test_the_place_of_a_pod_deleted_by_force_is_free_at_once() -> None:
+    async def scenario(n: Node) -> None:
+        await n.create(pod("a", cpu="3", annotations=sim(stop_delay="100s"), terminationGracePeriodSeconds=60))
+        await n.until(ready)
+        await n.client.delete(PODS, "a", "default", grace_seconds=0)
+        await n.create(pod("b", cpu="3"))
+        found = await n.until(lambda p: ready(p) or phase(p) == "Failed", "b")
+        assert ready(found)
+        assert len(await n.runtime.list_sandboxes()) == 2
+
+    on_node(scenario)
+
+
 def test_the_deadline_ends_a_pod() -> None:
     async def scenario(n: Node) -> None:
         began = env.epoch()
@@ -299,6 +312,12 @@ def test_a_node_refuses(spec: dict[str, Any], reason: str, message: str) -> None
         found = await n.until(lambda p: phase(p) == "Failed")
         assert (found["status"]["reason"], found["status"]["message"]) == (reason, message)
         assert await n.runtime.list_sandboxes() == []
+        for _ in range(2):  # also after a restart of the kubelet
+            found = await n.pod()
+            assert not {"containerStatuses", "conditions"} & set(found["status"]), "kubectl get shows the reason, then"
+            await n.stop()
+            await n.start()
+            await asyncio.sleep(30)
 
     on_node(scenario)
 
