@@ -45,7 +45,7 @@ def read_pid(path: Path) -> int:
 
 
 def write_pid(path: Path, pid: int) -> None:
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(f".{os.getpid()}")  # `up` and the supervisor may write the same file at the same time
     temporary.write_text(f"{pid} {start_time(pid)}")
     os.replace(temporary, path)
 
