@@ -147,9 +147,8 @@ async def _work(controller: Controller, queue: WorkQueue) -> None:
         finally:
             queue.done(key)
             env.cause.set("")
-        await asyncio.sleep(
-            0
-        )  # keys that need no request follow one another: the others in this process are to live too
+        # Keys that need no request follow one another: the others in this process are to live, too.
+        await asyncio.sleep(0)
 
 
 def _log_failure(name: str, key: Key, error: Exception, wait: float) -> None:
