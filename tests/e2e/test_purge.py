@@ -182,7 +182,8 @@ def test_pods_come_and_go_beside_network_namespaces_of_others(
 def test_an_interrupted_start_leaves_nothing_running(
     own_network: None, state_dir: Path, after: str, sent: signal.Signals
 ) -> None:
-    command = ["unshare", "--net", "bash", "-c", UP]
+    # What a shell starts in the background ignores SIGINT, these tests and all that they start included.
+    command = ["env", "--default-signal=INT", "unshare", "--net", "bash", "-c", UP]
     env = {**environment(state_dir), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
         assert up.stdout is not None

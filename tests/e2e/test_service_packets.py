@@ -221,7 +221,7 @@ def test_the_nodes_loopback_is_not_reached_from_pods(net, rules):
     net.run("a", "ip", "route", "add", "127.0.0.0/8", "via", "10.244.0.1", "table", "100")
     assert net.ask("node", "127.0.0.1", 7070) == ["secret 127.0.0.1"]
     net.run("a", "ip", "address", "delete", "127.0.0.1/8", "dev", "lo")
-    net.run("a", "sysctl", "-qw", "net.ipv4.conf.eth0.route_localnet=1")
+    net.run("a", "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet")
     net.run("a", "ip", "rule", "add", "to", "127.0.0.0/8", "lookup", "100", "priority", "0")
     net.run("a", "ip", "route", "flush", "table", "local", "to", "127.0.0.0/8")
     assert net.ask("a", "127.0.0.1", 7070) == ["timeout"]

@@ -41,8 +41,6 @@ async def translate(client: Stream, wanted: Wanted, dial: Dial) -> None:
     """Serves one client until the command ends or the client goes. Never raises for what either of them does wrong."""
     socket = WebSocket(client, server=True)
     try:
-        first = STDOUT if wanted.stdout else STDERR if wanted.stderr else ERROR
-        await socket.send(bytes((first,)))  # as upstream: an empty message says that the connection stands
         status = await _run(socket, wanted, dial)
         if status is not None:
             await socket.send(bytes((ERROR,)) + status)
@@ -60,6 +58,11 @@ async def _run(socket: WebSocket, wanted: Wanted, dial: Dial) -> bytes | None:
         return orjson.dumps(err.status)
     except ConnectionError as err:
         return orjson.dumps(internal(str(err)).status)
+    finally:
+        # As upstream: an empty message says that the connection stands. Not at once: kubectl up to 1.33 prepares its streams
+        # when it has the answer to its handshake, and complains of messages that come before it is done.
+        first = STDOUT if wanted.stdout else STDERR if wanted.stderr else ERROR
+        await socket.send(bytes((first,)))
     session = Session(connection, client=True)
     try:
         return await _stream(socket, wanted, session)
