@@ -171,7 +171,8 @@ def test_pods_come_and_go_beside_network_namespaces_of_others(
     own_network: None, state_dir: Path, tmp_path: Path
 ) -> None:
     busybox_archive(tmp_path / "image.tar", IMAGE)
-    env = {**environment(state_dir), "IMAGE": str(tmp_path / "image.tar"), "KUBECTL": kubectls.newest()}
+    own = {"IMAGE": str(tmp_path / "image.tar"), "KUBECTL": kubectls.newest(), "HOME": str(tmp_path)}
+    env = {**environment(state_dir), **own}
     command = ["unshare", "--net", "--mount", "bash", "-c", BESIDE_OTHERS]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
