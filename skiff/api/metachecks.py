@@ -1,11 +1,16 @@
 """The mistakes that the metadata of any object can have. Source: apimachinery pkg/api/validation/objectmeta.go."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from skiff.api import names
 from skiff.api.errors import FieldError, invalid, too_long
 from skiff.api.types import Obj
 
 ANNOTATIONS_LIMIT = 256 * 1024
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_CHECKED = ("labels", "annotations", "ownerReferences", "finalizers")
+_NOTHING: Mapping[str, Any] = {}
 _STANDARD_FINALIZERS = ("kubernetes", FOREGROUND, ORPHAN)
 
 
@@ -22,16 +27,17 @@ def embedded_errors(meta: Obj) -> list[FieldError]:
     return errors + common_errors(meta, True)
 
 
-def common_errors(meta: Obj, custom: bool = False) -> list[FieldError]:
-    """custom: finalizers need not be qualified."""
+def common_errors(meta: Obj, custom: bool = False, stored: Mapping[str, Any] = _NOTHING) -> list[FieldError]:
+    """custom: finalizers need not be qualified. stored: the metadata before; what has not changed was valid then."""
     errors: list[FieldError] = []
-    if meta.get("labels"):
+    changed = {name for name in _CHECKED if meta.get(name) and meta[name] != stored.get(name)}
+    if "labels" in changed:
         errors += _label_errors(meta["labels"])
-    if meta.get("annotations"):
+    if "annotations" in changed:
         errors += _annotation_errors(meta["annotations"])
-    if meta.get("ownerReferences"):
+    if "ownerReferences" in changed:
         errors += _owner_errors(meta["ownerReferences"])
-    if meta.get("finalizers"):
+    if "finalizers" in changed:
         errors += _finalizer_errors(meta["finalizers"], custom)
     return errors
 

@@ -127,7 +127,7 @@ def validate_update(resource: Resource, new: Obj, old: Obj) -> list[FieldError]:
     for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(name) != old.get(name):
             errors.append(invalid(f"metadata.{name}", new.get(name), IMMUTABLE))
-    return errors + common_errors(new, resource.custom)
+    return errors + common_errors(new, resource.custom, old)
 
 
 def _name_errors(resource: Resource, meta: Obj) -> list[FieldError]:

@@ -287,7 +287,10 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
         resource.prepare(new, old)
     elif part is STATUS:
         resource.prepare_status(new, old)
-    same = part is not STATUS and _content(new, served) == _content(old, served)
+    content = _content(old, served)
+    same = part is not STATUS and _content(new, served) == content
+    if same:
+        new.update(content)  # one object from here on: nothing compares it again, and the cache keeps it once
     if part is not STATUS and resource.has_generation and not same:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     # What has not changed was valid when it was stored.
