@@ -5,7 +5,7 @@ import asyncio
 import socket
 import sys
 
-SECONDS = 1.0
+SECONDS = 5.0  # a lost packet is sent again after one
 
 
 class Udp(asyncio.DatagramProtocol):
