@@ -287,8 +287,7 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
         resource.prepare(new, old)
     elif part is STATUS:
         resource.prepare_status(new, old)
-    content = _content(old, served)
-    same = part is not STATUS and _content(new, served) == content
+    same = part is not STATUS and _content(new, served) == (content := _content(old, served))
     if same:
         new.update(content)  # one object from here on: nothing compares it again, and the cache keeps it once
     if part is not STATUS and resource.has_generation and not same:
