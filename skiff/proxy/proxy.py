@@ -254,12 +254,12 @@ class _Table:
         program shaped it, is exchanged whole; that too is one transaction."""
         if not pieces and not self.dirty:
             return
-        there = await nft.names(self.family.ip, TABLE)
+        there = await nft.contents(self.family.ip, TABLE)
         if there is None and not pieces and self.version == 6:
             self._exists = self.dirty = False
             return
         try:
-            await nft.apply(self.ruleset.replace(pieces, *(there or ())))
+            await nft.apply(self.ruleset.replace(pieces, there))
         except nft.NftError:
             drop = f"add table {self.family.table}\ndelete table {self.family.table}\n"
             await nft.apply(drop + self.ruleset.replace(pieces))

@@ -144,7 +144,9 @@ class _Port:
         else:
             choices = ", ".join(f"{i} : {e.ip} . {e.port}" for i, e in enumerate(endpoints))
             to = f"dnat {self.family.ip} addr . port to numgen random mod {len(endpoints)} map {{ {choices} }}"
-            rules = [f"meta l4proto {self.port.protocol} {to}"]
+            # The kernel empties a replaced rule's map before the last packet has left that rule: that one misses it.
+            missed = f"dnat to {self._address(endpoints[0])}"
+            rules = [f"meta l4proto {self.port.protocol} {to}", f"meta l4proto {self.port.protocol} {missed}"]
         self.made.chains[f"{policy}/{self.port.id}"] = rules
 
     def _sticky(self, endpoints: Sequence[Endpoint]) -> list[str]:
@@ -158,7 +160,8 @@ class _Port:
             ]
         known = [f"{self.family.ip} saddr @affinity/{name} goto endpoint/{name}" for name in names]
         choices = ", ".join(f"{i} : goto endpoint/{name}" for i, name in enumerate(names))
-        return [*known, f"numgen random mod {len(names)} vmap {{ {choices} }}"]
+        draw = [f"numgen random mod {len(names)} vmap {{ {choices} }}"] if len(names) > 1 else []
+        return [*known, *draw, f"goto endpoint/{names[0]}"]  # as above: of use when the map is being replaced
 
     def _refusal(self) -> str:
         return "drop" if self.choice.exist else "goto refuse"

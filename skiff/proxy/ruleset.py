@@ -1,14 +1,16 @@
 """The table as a whole: its fixed part, and transactions that lead from what is applied to what is wanted. Pure.
 
 `replace` makes everything in one transaction, keeping what survives of a table that is there (sessions stay sticky
-over a restart); `change` writes only what differs for the services that changed. Kernels before 6.2 still count a
-chain as used for a moment after the map element that led to it is gone, so a chain is emptied first and deleted by a
-later transaction (`stale`). Connections live in conntrack: no transaction disturbs one.
+over a restart); `change` writes only what differs for the services that changed. Neither touches an element that stays
+as it is: while the kernel commits a transaction, a look-up can miss what is written anew. Kernels before 6.2 still
+count a chain as used for a moment after the map element that led to it is gone, so a chain is emptied first and deleted
+by a later transaction (`stale`). Connections live in conntrack: no transaction disturbs one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from skiff.proxy.model import ServiceKey
+from skiff.proxy.nft import Contents
 from skiff.proxy.rules import MARK, SET_MARK, Element, Family, Piece
 
 SERVICE_CHAINS = ("cluster/", "local/", "external/", "firewall/", "endpoint/")
@@ -88,8 +90,9 @@ class Ruleset:
         self._claims: dict[Element, dict[ServiceKey, str]] = {}
         self.stale: set[str] = set()
 
-    def replace(self, pieces: Mapping[ServiceKey, Piece], chains: Iterable[str] = (), sets: Iterable[str] = ()) -> str:
-        """Everything. chains, sets: the names in the table that is there, none if there is no table."""
+    def replace(self, pieces: Mapping[ServiceKey, Piece], there: Contents | None = None) -> str:
+        """Everything. there: what the table has, None if there is no table."""
+        there = there or Contents()
         self._pieces = dict(pieces)
         self._claims = {}
         for key, piece in pieces.items():
@@ -98,13 +101,16 @@ class Ruleset:
         lines = self._fixed_part()
         wanted = {name: rules for piece in pieces.values() for name, rules in piece.chains.items()}
         affinity = {name: seconds for piece in pieces.values() for name, seconds in piece.affinity.items()}
-        self.stale = {c for c in chains if c.startswith(SERVICE_CHAINS) and c not in wanted}
-        gone_sets = [s for s in sets if s.startswith(AFFINITY) and s not in affinity]
+        self.stale = {c for c in there.chains if c.startswith(SERVICE_CHAINS) and c not in wanted}
+        gone_sets = [s for s in there.sets if s.startswith(AFFINITY) and s not in affinity]
         lines += self._chain_declarations(wanted, affinity)
         lines += self._rules(wanted)
         lines += [self._line("flush chain", name) for name in sorted(self.stale)]
         lines += [self._line("delete set", name) for name in sorted(gone_sets)]
-        lines += self._add_elements((e, _winner(claims)) for e, claims in self._claims.items())
+        old = {e: verdict for e, verdict in there.elements.items() if e[0] in MAPS or e[0] in SETS}
+        new = {e: _winner(claims) for e, claims in self._claims.items()}
+        lines += self._elements("delete", old.items() - new.items())
+        lines += self._elements("add", new.items() - old.items())
         return "\n".join(lines) + "\n"
 
     def change(self, pieces: Mapping[ServiceKey, Piece | None]) -> str:
@@ -168,7 +174,7 @@ class Ruleset:
         lines += self._affinity_declarations(affinity)
         lines += self._rules(chains)
         lines += self._elements("delete", ((e, verdict) for e in differing if (verdict := touched[e]) is not None))
-        lines += self._add_elements((e, verdict) for e in differing if (verdict := now[e]) is not None)
+        lines += self._elements("add", ((e, verdict) for e in differing if (verdict := now[e]) is not None))
         self.stale |= gone_chains
         self.stale -= chains.keys()
         return "\n".join(lines) + "\n" if lines else ""
@@ -178,10 +184,8 @@ class Ruleset:
         lines = [f"add table {self.family.table}"]
         for name, shape in MAPS.items():
             lines.append(self._line("add map", name, f"{{ type {shape.format(**type)}; }}"))
-            lines.append(self._line("flush map", name))
         for name, shape in SETS.items():
             lines.append(self._line("add set", name, f"{{ type {shape.format(**type)}; }}"))
-            lines.append(self._line("flush set", name))
         for name in self._fixed:
             lines.append(self._line("add chain", name, f"{{ {BASE[name]}; }}" if name in BASE else ""))
         return lines + self._rules(self._fixed)
@@ -200,9 +204,6 @@ class Ruleset:
             lines.append(self._line("flush chain", name))
             lines += [self._line("add rule", name, rule) for rule in rules]
         return lines
-
-    def _add_elements(self, elements: Iterable[tuple[Element, str]]) -> list[str]:
-        return self._elements("add", elements)
 
     def _elements(self, verb: str, elements: Iterable[tuple[Element, str]]) -> list[str]:
         """One command per map or set."""

@@ -50,7 +50,7 @@ class Packet:
 
 
 class Nft:
-    """One table. draw(n): the number that numgen gives."""
+    """One table. draw(n): the number that numgen gives; n itself is in no map, as if the kernel had emptied it."""
 
     def __init__(self, draw: Callable[[int], int] = lambda n: 0):
         self.state: State | None = None
@@ -82,12 +82,6 @@ class Nft:
 
     def _add_set(self, state, name, body):
         state.sets.setdefault(name, set())
-
-    def _flush_map(self, state, name, body):
-        state.maps[name].clear()
-
-    def _flush_set(self, state, name, body):
-        state.sets[name].clear()
 
     def _delete_set(self, state, name, body):
         if any(f"@{name} " in f"{rule} " for chain in state.chains.values() for rule in chain.rules):
@@ -143,6 +137,14 @@ class Nft:
             for name in SETS.findall(text):
                 if name not in state.maps and name not in state.sets:
                     raise Refused(f"no set {name}: {text}")
+
+    @property
+    def contents(self) -> nft.Contents | None:
+        if (state := self.state) is None:
+            return None
+        elements = {(name, key): verdict for name, m in state.maps.items() for key, verdict in m.items()}
+        elements |= {(name, key): "" for name, keys in state.sets.items() for key in keys}
+        return nft.Contents([*state.chains], [*state.sets], elements)
 
     # -- packets
 
@@ -243,14 +245,14 @@ class _Trace:
         self.packet = replace(self.packet, dst=host.strip("[]"), port=int(port), dnat=True)
         return "accept"
 
-    def choose(self, count: str, items: str) -> str:
+    def choose(self, count: str, items: str) -> str | bool:
         choices = dict(item.split(" : ") for item in items.split(", "))
         assert len(choices) == int(count)
-        return choices[str(self.draw(int(count)))]
+        return choices.get(str(self.draw(int(count))), False)
 
-    def dnat_one_of(self, count: str, items: str) -> str:
-        host, port = self.choose(count, items).split(" . ")
-        return self.dnat(f"{host}:{port}")
+    def dnat_one_of(self, count: str, items: str) -> str | bool:
+        chosen = self.choose(count, items)
+        return chosen and self.dnat(":".join(chosen.split(" . ")))
 
     def set_mark(self, value: bool) -> bool:
         self.packet = replace(self.packet, mark=value)
@@ -294,7 +296,7 @@ class Machine:
     """Stands in for skiff.proxy.nft: both tables of one machine, and the conntrack calls made on it. broken: what nft says instead of working."""
 
     def __init__(self, monkeypatch):
-        for name in ("apply", "names", "has_rules", "conntrack"):
+        for name in ("apply", "contents", "has_rules", "conntrack"):
             monkeypatch.setattr(nft, name, getattr(self, name))
         self.tables = {"ip": Nft(), "ip6": Nft()}
         self.flows = []
@@ -308,9 +310,8 @@ class Machine:
         except (Refused, KeyError) as e:
             raise nft.NftError(str(e)) from e
 
-    async def names(self, family, table):
-        state = self.tables[family].state
-        return state and ([*state.chains], [*state.sets])
+    async def contents(self, family, table):
+        return self.tables[family].contents
 
     async def has_rules(self, family, table, chain):
         state = self.tables[family].state

@@ -79,7 +79,7 @@ def test_a_restart_adopts_any_table(data):
     after = {key: p for key in KEYS if (p := data.draw(pieces(key), label="after")) is not None}
     nft.apply(Ruleset(FAMILY).replace(before))
     again = Ruleset(FAMILY)
-    nft.apply(again.replace(after, list(nft.state.chains), list(nft.state.sets)))
+    nft.apply(again.replace(after, nft.contents))
     fresh = Nft()
     fresh.apply(Ruleset(FAMILY).replace(after))
     assert contents(nft, again.stale) == contents(fresh)
@@ -105,11 +105,18 @@ def test_nothing_changed_writes_nothing():
     assert ruleset.change({KEYS[0]: web([1, 2]), KEYS[1]: None}) == ""
 
 
-def test_one_more_endpoint_writes_one_rule():
+def test_one_more_endpoint_writes_one_chain():
     ruleset = Ruleset(FAMILY)
     ruleset.replace({KEYS[0]: web([2, 4])})
     commands = [line.split(" ")[:2] for line in ruleset.change({KEYS[0]: web([2, 4, 1])}).splitlines()]
-    assert sorted(commands) == sorted([["add", "chain"], ["flush", "chain"], ["add", "rule"]])
+    assert sorted(commands) == sorted([["add", "chain"], ["flush", "chain"], ["add", "rule"], ["add", "rule"]])
+
+
+@pytest.mark.parametrize("affinity", [0, 60])
+def test_a_packet_that_misses_the_map_of_a_replaced_rule_finds_an_endpoint(affinity):
+    nft = Nft(lambda n: n)
+    nft.apply(Ruleset(FAMILY).replace({KEYS[0]: web([2, 4], affinity=affinity)}))
+    assert nft.trace(Packet(POD, "10.96.0.1", 80)).startswith("10.244.0.2:")
 
 
 def test_sessions_stay_sticky_over_a_restart():
@@ -118,9 +125,7 @@ def test_sessions_stay_sticky_over_a_restart():
     nft.apply(first.replace({KEYS[0]: web([2, 4], affinity=60)}))
     chosen = nft.trace(Packet(POD, "10.96.0.1", 80))
     nft.draw = lambda n: 0
-    nft.apply(
-        Ruleset(FAMILY).replace({KEYS[0]: web([2, 4], affinity=60)}, list(nft.state.chains), list(nft.state.sets))
-    )
+    nft.apply(Ruleset(FAMILY).replace({KEYS[0]: web([2, 4], affinity=60)}, nft.contents))
     assert nft.trace(Packet(POD, "10.96.0.1", 80)) == chosen
 
 
