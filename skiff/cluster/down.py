@@ -6,8 +6,11 @@ Works on whatever is left: a killed supervisor, a dead API server, a half-remove
 import asyncio
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from skiff.kubelet.runtime import Runtime
 
 REMOVAL_SECONDS = 60.0
+STUCK_SECONDS = 10.0
 NETWORK_SECONDS = 5.0
-SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd", "/run/netns")
+LISTEN_SECONDS = 0.2
+SHIM_SOCKETS = Path("/run/containerd/s")
+SHARED_DIRECTORIES = ("/var/lib/cni/results", "/var/lib/cni", str(SHIM_SOCKETS), "/run/containerd", "/run/netns")
 """Made by containerd and CNI outside the state directory; removed when empty, for they may be another's too."""
 
 
@@ -112,9 +118,12 @@ async def _remove_sandboxes(layout: Layout, starter: "subprocess.Popen[bytes] | 
     refusals: dict[str, str] = {}
     try:
         async with asyncio.timeout(REMOVAL_SECONDS):
+            patient_until = time.monotonic() + STUCK_SECONDS
             while not await _remove_once(runtime, refusals):
                 if starter and starter.poll() is not None:
                     raise _ended(layout, starter.returncode)
+                if time.monotonic() >= patient_until:
+                    kill_shims(layout, refusals)
                 await asyncio.sleep(0.05)
         await _wait_for_networks(layout)
     except TimeoutError as err:
@@ -138,7 +147,6 @@ async def _remove_once(runtime: "Runtime", refusals: dict[str, str]) -> bool:
 
     async def remove(sandbox_id: str) -> None:
         try:
-            await runtime.stop_sandbox(sandbox_id)
             await runtime.remove_sandbox(sandbox_id)
         except NotFound:
             return
@@ -151,7 +159,10 @@ async def _remove_once(runtime: "Runtime", refusals: dict[str, str]) -> bool:
     except RuntimeFailure as failure:
         refusals["list"] = str(failure)
         return False
-    await asyncio.gather(*(remove(s.id) for s in sandboxes))
+    removals = {asyncio.create_task(remove(s.id)): s.id for s in sandboxes}
+    if removals:
+        _, pending = await asyncio.wait(removals, timeout=STUCK_SECONDS)
+        refusals.update((removals[late], "its shim does not answer") for late in pending)
     return not refusals
 
 
@@ -192,17 +203,27 @@ def stop_containerd(layout: Layout) -> None:
     if pid := read_pid(layout.run / "containerd.pid"):
         stop(pid)
     (layout.run / "containerd.pid").unlink(missing_ok=True)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _is_shim(entry, str(layout.containerd)):
-            stop(int(entry.name), 2.0)
+    for pid in _shims(layout):
+        stop(pid, 2.0)
 
 
-def _is_shim(process: Path, containerd: str) -> bool:
-    try:
-        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return False
-    return "containerd-shim" in words[0] and any(w.startswith(containerd) for w in words)
+def kill_shims(layout: Layout, sandboxes: Iterable[str]) -> None:
+    """Of pods that cannot be removed: containerd cleans up behind a dead one. What ran in it ends with its cgroup."""
+    for pid, sandbox in _shims(layout).items():
+        if sandbox in sandboxes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _shims(layout: Layout) -> dict[int, str]:
+    """pid → sandbox id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ends as we look
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "containerd-shim" in words[0] and str(layout.containerd_socket) in words:
+                found[int(process.name)] = words[words.index("-id") + 1]
+    return found
 
 
 def remove_network(layout: Layout, s: Settings) -> None:
@@ -214,15 +235,23 @@ def remove_network(layout: Layout, s: Settings) -> None:
 
 
 def remove_cgroups(root: str) -> None:
-    """The pods' cgroups in every mounted hierarchy; only empty ones can be removed, the innermost first."""
+    """The pods' cgroups in every mounted hierarchy, the innermost first, and what may still run in them."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mount, kind, *_rest = line.split()
         top = Path(mount + root)
         if not kind.startswith("cgroup") or not top.is_dir():
             continue
         for directory, _, _ in os.walk(top, topdown=False):
+            if Path(directory).is_relative_to(top / "kubepods"):
+                _end_processes(Path(directory))
             with suppress(OSError):
                 os.rmdir(directory)
+
+
+def _end_processes(cgroup: Path) -> None:
+    with suppress(OSError):  # it goes as we look
+        for pid in (cgroup / "cgroup.procs").read_text().split():
+            stop(int(pid), 0.0)
 
 
 def remove_state(layout: Layout) -> None:
@@ -235,11 +264,34 @@ def remove_state(layout: Layout) -> None:
     with suppress(OSError):  # it is a mount
         layout.root.rmdir()
     release_namespaces()
+    remove_dead_sockets()
     for shared in SHARED_DIRECTORIES:
         try:
             os.rmdir(shared)
         except OSError:
             continue  # not there, or somebody else's too
+
+
+def remove_dead_sockets() -> None:
+    """Shims listen outside the state directory, and one that was killed leaves its socket there. What nobody listens on is
+    of no use to another containerd either; its shim may be about to listen, so it is asked twice."""
+    dead = [path for path in SHIM_SOCKETS.glob("*") if not _listens(path)]
+    if dead:
+        time.sleep(LISTEN_SECONDS)
+    for path in dead:
+        if not _listens(path):
+            path.unlink(missing_ok=True)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # it is gone, or busy
+    return True
 
 
 def _mounts_below(root: Path) -> list[str]:

@@ -50,8 +50,8 @@ def skiff(state_dir: Path, *words: str, check: bool = True, timeout: float = 120
     return done
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Waits for a condition of the real world; fails, saying what did not come true."""
+def until(condition: Callable[[], object], what: object, seconds: float = DEADLINE_SECONDS) -> None:
+    """Waits for a condition of the real world; fails, saying what did not come true (what: printed only then)."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"

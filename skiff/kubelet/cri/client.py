@@ -1,10 +1,13 @@
 """The calls. Every one has a deadline; errors of gRPC become the kubelet's own at one place (`translate`).
 
-The channel reconnects by itself, so a restarted runtime is survived: calls fail with Unavailable meanwhile.
+The channel reconnects by itself, so a restarted runtime is survived: calls fail with Unavailable meanwhile. A call that
+makes or removes something is not broken off with its caller: what containerd 1.6 was told to stop starting it may leave
+half made, and then cannot remove.
 """
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +40,8 @@ from skiff.wire.protobuf import DecodeError, Message
 QUICK_S = 30.0
 START_S = 240.0
 PULL_S = 1800.0
+FINISH_S = 20.0
+"""How long a cancelled caller waits for what is being made."""
 MAX_MESSAGE = 16 << 20
 KILLED = 128 + 9
 OOM = "OOMKilled"
@@ -120,6 +125,17 @@ class CRIRuntime:
             raise RuntimeFailure(f"the runtime's answer to {name} cannot be read: {e}") from e
         return answer
 
+    async def _finish(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """A call that is not broken off: who is cancelled meanwhile learns of it when the runtime is done."""
+        call = asyncio.create_task(self._call(name, request, START_S), name=name)
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            done, _ = await asyncio.wait([call], timeout=FINISH_S)
+            for ended in done:
+                ended.exception()  # seen
+            raise
+
     async def close(self) -> None:
         await self._channel.close()
         self._kernel.close()
@@ -150,14 +166,14 @@ class CRIRuntime:
 
     async def run_sandbox(self, config: SandboxConfig) -> str:
         request = {"config": encode.sandbox_config(config), "runtime_handler": config.runtime_handler}
-        return str((await self._call("RuntimeService/RunPodSandbox", request, START_S))["pod_sandbox_id"])
+        return str((await self._finish("RuntimeService/RunPodSandbox", request))["pod_sandbox_id"])
 
     async def stop_sandbox(self, id: str) -> None:
-        await self._gone_is_fine("RuntimeService/StopPodSandbox", {"pod_sandbox_id": id}, START_S)
+        await self._gone_is_fine(self._finish("RuntimeService/StopPodSandbox", {"pod_sandbox_id": id}))
 
     async def remove_sandbox(self, id: str) -> None:
         await self.stop_sandbox(id)
-        await self._gone_is_fine("RuntimeService/RemovePodSandbox", {"pod_sandbox_id": id}, START_S)
+        await self._gone_is_fine(self._finish("RuntimeService/RemovePodSandbox", {"pod_sandbox_id": id}))
 
     async def list_sandboxes(self, pod_uid: str = "") -> list[Sandbox]:
         found = await self._call("RuntimeService/ListPodSandbox", _filter(pod_uid))
@@ -177,17 +193,17 @@ class CRIRuntime:
             "config": encode.container_config(config),
             "sandbox_config": encode.sandbox_config(sandbox),
         }
-        return str((await self._call("RuntimeService/CreateContainer", request, START_S))["container_id"])
+        return str((await self._finish("RuntimeService/CreateContainer", request))["container_id"])
 
     async def start_container(self, id: str) -> None:
-        await self._call("RuntimeService/StartContainer", {"container_id": id}, START_S)
+        await self._finish("RuntimeService/StartContainer", {"container_id": id})
 
     async def stop_container(self, id: str, timeout_s: float) -> None:
         request = {"container_id": id, "timeout": int(timeout_s)}
-        await self._gone_is_fine("RuntimeService/StopContainer", request, timeout_s + START_S)
+        await self._gone_is_fine(self._call("RuntimeService/StopContainer", request, timeout_s + START_S))
 
     async def remove_container(self, id: str) -> None:
-        await self._gone_is_fine("RuntimeService/RemoveContainer", {"container_id": id}, START_S)
+        await self._gone_is_fine(self._finish("RuntimeService/RemoveContainer", {"container_id": id}))
 
     async def list_containers(self, pod_uid: str = "") -> list[Container]:
         found = await self._call("RuntimeService/ListContainers", _filter(pod_uid))
@@ -254,7 +270,7 @@ class CRIRuntime:
         return [encode.image(v) for v in (await self._call("ImageService/ListImages", {}))["images"]]
 
     async def remove_image(self, image: str) -> None:
-        await self._gone_is_fine("ImageService/RemoveImage", {"image": {"image": image}}, QUICK_S)
+        await self._gone_is_fine(self._call("ImageService/RemoveImage", {"image": {"image": image}}))
 
     async def image_fs(self) -> list[FsUsage]:
         found = await self._call("ImageService/ImageFsInfo", {})
@@ -267,9 +283,9 @@ class CRIRuntime:
             for v in found["image_filesystems"]
         ]
 
-    async def _gone_is_fine(self, name: str, request: dict[str, Any], timeout_s: float) -> None:
+    async def _gone_is_fine(self, call: Awaitable[object]) -> None:
         try:
-            await self._call(name, request, timeout_s)
+            await call
         except NotFound:
             return  # what is to be stopped or removed is not there: as wanted
 
