@@ -1,6 +1,9 @@
 """Calls against a runtime in the test process: what is being made is not broken off with its caller."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -8,56 +11,67 @@ import pytest
 
 from skiff.kubelet.cri import CRIRuntime
 
+SECONDS = 10.0
+
 
 class SlowRuntime(grpc.GenericRpcHandler):
-    """Answers every call with an empty message once it may."""
+    """Answers a call with an empty message once it may. broken_off: set when the caller has gone before."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.asked = threading.Event()
+        self.may_answer = threading.Event()
+        self.answered = threading.Event()
+        self.broken_off = threading.Event()
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
-    async def _answer(self, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.add_callback(lambda: self.answered.is_set() or self.broken_off.set())
         self.asked.set()
-        try:
-            await self.may_answer.wait()
-            self.ended.set_result("done")
-        except asyncio.CancelledError:
-            self.ended.set_result("broken off")
+        if self.may_answer.wait(SECONDS):
+            self.answered.set()
         return b""
 
 
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[SlowRuntime]:
+    runtime = SlowRuntime()
+    with ThreadPoolExecutor(2) as threads:
+        server = grpc.server(threads)
+        server.add_generic_rpc_handlers((runtime,))
+        server.add_insecure_port(f"unix://{tmp_path}/cri.sock")
+        server.start()
+        yield runtime
+        runtime.may_answer.set()
+        server.stop(None).wait(SECONDS)
+
+
 @pytest.mark.parametrize(
-    ("call", "ended"),
+    ("call", "finishes"),
     [
-        pytest.param(lambda r: r.start_container("c"), "done", id="start"),
-        pytest.param(lambda r: r.remove_container("c"), "done", id="remove"),
-        pytest.param(lambda r: r.remove_sandbox("s"), "done", id="remove a sandbox"),
-        pytest.param(lambda r: r.stop_container("c", 30), "broken off", id="stop"),
-        pytest.param(lambda r: r.exec_sync("c", ["x"], 30), "broken off", id="exec"),
+        pytest.param(lambda r: r.start_container("c"), True, id="start"),
+        pytest.param(lambda r: r.remove_container("c"), True, id="remove"),
+        pytest.param(lambda r: r.remove_sandbox("s"), True, id="remove a sandbox"),
+        pytest.param(lambda r: r.stop_container("c", 30), False, id="stop"),
+        pytest.param(lambda r: r.exec_sync("c", ["x"], 30), False, id="exec"),
     ],
 )
-def test_a_cancelled_caller(tmp_path: Path, call, ended: str) -> None:
+def test_a_cancelled_caller(tmp_path: Path, slow: SlowRuntime, call, finishes: bool) -> None:
     async def main() -> None:
-        slow = SlowRuntime()
-        server = grpc.aio.server()
-        server.add_generic_rpc_handlers((slow,))
-        server.add_insecure_port(f"unix://{tmp_path}/cri.sock")
-        await server.start()
         runtime = CRIRuntime(f"unix://{tmp_path}/cri.sock")
         caller = asyncio.create_task(call(runtime))
-        await slow.asked.wait()
+        assert await asyncio.to_thread(slow.asked.wait, SECONDS)
         caller.cancel()
-        await asyncio.wait([caller], timeout=0 if ended == "done" else 10)
-        assert caller.done() == (ended == "broken off")
-        slow.may_answer.set()
+        if finishes:
+            done, _ = await asyncio.wait([caller], timeout=0.2)
+            assert not done
+            slow.may_answer.set()
         with pytest.raises(asyncio.CancelledError):
             await caller
-        assert await asyncio.wait_for(slow.ended, 10) == ended
+        ended = slow.answered if finishes else slow.broken_off
+        assert await asyncio.to_thread(ended.wait, SECONDS)
+        assert slow.broken_off.is_set() != finishes
         await runtime.close()
-        await server.stop(grace=None)
 
     asyncio.run(main())
