@@ -58,7 +58,9 @@ def program(request: pytest.FixtureRequest) -> str:
 
 
 def argv(streams: Space, program: str, *words: str) -> list[str]:
-    return [program, f"--kubeconfig={streams.kube.kubeconfig}", "-n", streams.name, *words]
+    kube = streams.kube
+    ours = [f"--kubeconfig={kube.kubeconfig}", f"--cache-dir={kube.state_dir}/kubectl"]  # not the user's own
+    return [program, *ours, "-n", streams.name, *words]
 
 
 def run(streams: Space, program: str, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
