@@ -10,6 +10,7 @@ from skiff.api.resources.core.pod_defaults import default_template
 from skiff.api.resources.define import STATUS, builtin, text
 from skiff.api.resources.disabled import both, disabled_in_pods
 from skiff.api.resources.fields import child, each, empty_status, get, items, nil, rules, struct, zero
+from skiff.api.resources.job_status import check_job_status
 from skiff.api.types import Obj
 
 MAX_INT32 = 2147483647
@@ -87,6 +88,7 @@ RESOURCES: Sequence[Resource] = (
         warn=warn.job("spec"),
         validate=validator(checks.check_job),
         validate_update=update_validator(checks.check_job_update),
+        validate_status_update=update_validator(check_job_status),
         categories=("all",),
         subresources=(STATUS,),
         default=default_job,

@@ -4,10 +4,18 @@ import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from skiff.api import names
-from skiff.api.resources.checks import ErrorList, check_domain_path, check_label_selector, go_struct, shown_selector
+from skiff.api.resources.checks import (
+    IMMUTABLE,
+    ErrorList,
+    check_domain_path,
+    check_label_selector,
+    go_struct,
+    shown_selector,
+)
 from skiff.api.resources.core.pod_checks import check_selector_matches, check_template
-from skiff.api.resources.fields import get
+from skiff.api.resources.fields import get, items
 from skiff.api.resources.job_policies import check_failure_policy, check_success_policy
+from skiff.api.resources.job_status import conditions
 from skiff.api.selectors import from_label_selector
 from skiff.api.types import Obj
 
@@ -138,23 +146,31 @@ def check_job_update(new: Obj, old: Obj, errors: ErrorList) -> None:
         why = "can only be modified in tandem with spec.parallelism"
         errors.invalid("spec.completions", spec.get("completions"), why)
     errors.immutable("spec.selector", spec.get("selector"), before.get("selector"))
-    template, stored = spec.get("template"), before.get("template")
-    if before.get("suspend"):
-        template, stored = _without_scheduling(template or {}), _without_scheduling(stored or {})
-    if template != stored:
-        errors.invalid("spec.template", spec.get("template"), "field is immutable")
+    if not _waits(old):
+        errors.immutable("spec.template", spec.get("template"), before.get("template"))
+    elif _settled(spec) != _settled(before):
+        errors.invalid("spec.template.spec", get(spec, "template", "spec"), IMMUTABLE)
     for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
         errors.immutable(f"spec.{name}", spec.get(name), before.get(name))
 
 
-def _without_scheduling(template: Obj) -> Obj:
-    """What may change while a job is suspended is where its pods may run, and how they are labelled."""
-    dropped = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
-    spec = {k: v for k, v in (template.get("spec") or {}).items() if k not in dropped}
-    affinity = get(template, "spec", "affinity") or {}
-    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
-    others = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
-    return {"metadata": metadata, "spec": spec, "affinity": others}
+def _waits(job: Obj) -> bool:
+    """Suspended, with no pods of its template left."""
+    status = job.get("status") or {}
+    started = status.get("startTime") is not None and "Suspended" not in conditions(job)
+    return get(job, "spec", "suspend") is True and not started and not status.get("active")
+
+
+def _settled(spec: Obj) -> Obj:
+    """What stays while a job waits: all but where its pods may run, and what their containers get."""
+    pod = get(spec, "template", "spec") or {}
+    dropped = ("nodeSelector", "tolerations", "schedulingGates")
+    kept = {k: v for k, v in pod.items() if k not in dropped}
+    for kind in ("containers", "initContainers"):
+        kept[kind] = [{k: v for k, v in c.items() if k != "resources"} for c in items(pod, kind)]
+    affinity = pod.get("affinity") or {}
+    kept["affinity"] = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
+    return kept
 
 
 def check_cron_job(obj: Obj, errors: ErrorList) -> None:

@@ -12,6 +12,8 @@ from skiff.api.types import Obj
 MAX_RULES = 20
 MAX_CODES = 255
 MAX_INDEXES_BYTES = 64 * 1024
+MAX_INT64 = 2**63 - 1
+MAX_DIGITS = len(str(MAX_INT64))
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 OPERATORS = ("In", "NotIn")
 STATUSES = ("False", "True", "Unknown")
@@ -118,14 +120,15 @@ def count_indexes(text: str, completions: int) -> int:
     """How many indexes `1,3-5` names. Raises ValueError with upstream's words for what is wrong."""
     total, last = 0, -1
     for part in text.split(",") if text else ():
-        low, high = _interval(part, completions)
+        low, high = interval(part, completions)
         if total and last >= low:
             raise ValueError(f"non-increasing order, previous: {last}, current: {low}")
         total, last = total + high - low + 1, high
     return total
 
 
-def _interval(text: str, completions: int) -> tuple[int, int]:
+def interval(text: str, completions: int) -> tuple[int, int]:
+    """The first and the last index of `3-5` or `1`. Raises ValueError with upstream's words for what is wrong."""
     limits = text.split("-")
     if len(limits) > 2:
         rule = "the requirement that an index interval can have at most two parts separated by '-'"
@@ -140,8 +143,10 @@ def _interval(text: str, completions: int) -> tuple[int, int]:
 
 
 def _index(text: str, completions: int) -> int:
-    if not (text.isascii() and text.removeprefix("+").isdigit()):
+    digits = text.removeprefix("+")
+    number = digits.lstrip("0") or "0"
+    if not (digits.isascii() and digits.isdigit()) or len(number) > MAX_DIGITS or int(number) > MAX_INT64:
         raise ValueError(f'cannot convert string to integer for index: "{text}"')
-    if int(text) >= completions:
+    if int(number) >= completions:
         raise ValueError(f'too large index: "{text}"')
-    return int(text)
+    return int(number)
