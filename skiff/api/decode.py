@@ -71,6 +71,10 @@ class Checker:
             raise DecodeError("strict decoding error: " + ", ".join(findings[:MOST_STRICT_ERRORS]))
         return obj, findings[:MOST_STRICT_ERRORS]
 
+    def check_applied(self, obj: Obj) -> Obj:
+        """What apply has made of a decoded object and a configuration that fits: it is decoded as anything else."""
+        return self.check(obj, validation="Ignore")[0]
+
     def _check_changed(self, obj: Obj, known: Obj) -> None:
         """The fast pass over the fields that differ. A field that is dropped by it is dropped from the object."""
         names = [name for name, value in obj.items() if known.get(name, _DROP) is not value]

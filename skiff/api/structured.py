@@ -45,17 +45,20 @@ def is_leaf(node: Node, value: Any) -> bool:
 
 
 def element_of(node: SchemaNode, item: Any) -> str:
-    """The path element of a list's item. Raises ValueError for an item without key."""
+    """The path element of a list's item. A key that is null is a key. Raises ValueError for an item that has none."""
     if node.list_type == "set":
+        if item is None:
+            raise ValueError("associative list without keys has an element that's an explicit null")
         return value_element(item)
     if not isinstance(item, dict):
-        raise ValueError("associative list with keys may not have non-map elements")
+        raise ValueError(
+            f"associative list with keys may not have {'non-map elements' if item is not None else 'a null element'}"
+        )
     keys = {}
     for name in node.list_map_keys:
-        value = item.get(name)
-        if value is None:
-            value = _key_default(node, name)
-        if value is not None:
+        if name in item:
+            keys[name] = item[name]
+        elif (value := _key_default(node, name)) is not None:
             keys[name] = value
     if not keys:
         names = " ".join(f'"{k}"' for k in node.list_map_keys)
@@ -174,11 +177,14 @@ def _compare(old: Any, new: Any, node: Node, element: str, into: Comparison) -> 
             into.modified[element] = LEAF
         return
     kind = type(old if old is not None else new)
-    if is_leaf(node, old if old is not None else new) or (new is not None and type(new) is not kind):
-        into.modified[element] = LEAF
-        return
     below = Comparison()
-    if kind is dict:
+    other_kind = old is not None and new is not None and type(new) is not kind
+    if other_kind:  # what was inside of it has gone, too
+        into.modified[element] = LEAF
+        _compare_maps(_inside(old, node), _inside(new, node), node, below)
+    elif is_leaf(node, old if old is not None else new):
+        into.modified[element] = LEAF
+    elif kind is dict:
         _compare_maps(old or {}, new or {}, node, below)
     elif node is not None:
         _compare_lists(old or [], new or [], node, below)
@@ -188,6 +194,10 @@ def _compare(old: Any, new: Any, node: Node, element: str, into: Comparison) -> 
         into.modified[element] = below.modified
     if below.added:
         into.added[element] = below.added
+
+
+def _inside(value: Any, node: Node) -> dict[str, Any]:
+    return value if isinstance(value, dict) and not is_leaf(node, value) else {}
 
 
 def _compare_lists(old: list[Any], new: list[Any], node: SchemaNode, into: Comparison) -> None:

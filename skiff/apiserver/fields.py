@@ -67,7 +67,8 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | Non
     config: Obj = {**patch, "metadata": dict(patch.get("metadata") or {})}
     place = dict(config["metadata"])
     metadata.match_namespace(place, call.namespace)
-    metadata.check_name(place, call.info.name)
+    if place.get("name"):
+        metadata.check_name(place, call.info.name)
 
     async def make(old: Obj | None) -> Obj:
         merged = apply(
@@ -82,8 +83,8 @@ def applier(call: Call, patch: Any, wanted: WriteOptions) -> Callable[[Obj | Non
             now=format_time(env.epoch()),
             reset=_reset(served, call.info.subresource),
         )
-        made = call.decode(orjson.loads(orjson.dumps(merged)), "Ignore")
-        made["metadata"]["name"] = place["name"]
+        made = served.decode_applied(orjson.loads(orjson.dumps(merged)))
+        metadata.require_name(made["metadata"], call.info.name)
         metadata.match_namespace(made["metadata"], call.namespace)
         return made
 

@@ -103,6 +103,14 @@ def check_name(meta: Obj, name: str) -> None:
         raise bad_request(f"the name of the object ({own}) does not match the name on the URL ({name})")
 
 
+def require_name(meta: Obj, name: str) -> None:
+    """Raises 400 when the body names no object, or another one than the path."""
+    if not meta.get("name"):
+        why = f"the name of the object ({name} based on URL) was undeterminable"
+        raise bad_request(f"{why}: name must be provided")
+    check_name(meta, name)
+
+
 # --- validation
 
 

@@ -28,6 +28,8 @@ class Decoder(Protocol):
         self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
     ) -> tuple[Obj, list[str]]: ...
 
+    def check_applied(self, obj: Obj) -> Obj: ...
+
 
 class Served:
     """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that.
@@ -161,6 +163,23 @@ class Served:
         except DecodeError as e:
             raise self.undecodable(str(e), data, recognized=not isinstance(e, kinds.Unrecognized)) from None
 
+    def decode_applied(self, data: Obj) -> Obj:
+        """What apply has made, checked and defaulted, in place. Raises 400."""
+        try:
+            obj = self.checker.check_applied(data)
+        except DecodeError as e:
+            raise self.undecodable(str(e), data) from None
+        self._complete(obj)
+        self.resource.default(obj)
+        return obj
+
+    def _complete(self, obj: Obj) -> None:
+        """Adds what is never absent."""
+        if obj.get("metadata") is None:
+            obj["metadata"] = {}
+        if obj.get("spec") is None and not self.resource.custom and "spec" in self.node.properties:
+            obj["spec"] = {}  # upstream's is a struct, never absent
+
     def read(
         self, data: Any, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
     ) -> tuple[Obj, list[str]]:
@@ -179,10 +198,7 @@ class Served:
         if metadata is not None and metadata.get("managedFields") == []:
             metadata["managedFields"] = [{}]  # both mean that they are reset; an empty list would count as none at all
         obj, warnings = self.checker.check(data, validation=validation, raw=raw, known=known)
-        if obj.get("metadata") is None:
-            obj["metadata"] = {}
-        if obj.get("spec") is None and not self.resource.custom and "spec" in self.node.properties:
-            obj["spec"] = {}  # upstream's is a struct, never absent
+        self._complete(obj)
         if known is None or not self._has_defaults(obj, known):
             self.resource.default(obj)
         return obj, warnings

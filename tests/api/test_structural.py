@@ -98,6 +98,20 @@ def test_nulls_and_defaults(schema: Any, value: Any, filled: Any) -> None:
     assert schema == before
 
 
+@pytest.mark.parametrize(
+    ("schema", "value", "filled"),
+    [
+        pytest.param(obj(a={**INTEGER, "default": 1}), {"a": None}, {"a": 1}, id="a default takes its place"),
+        pytest.param(obj(a=INTEGER), {"a": None}, {"a": None}, id="one that is not allowed stays"),
+        pytest.param(obj(l=array(obj(a=INTEGER))), {"l": [{"a": None}]}, {"l": [{"a": None}]}, id="further down, too"),
+        pytest.param(obj(a={}), {"a": None}, {}, id="where no type refuses it, it goes"),
+    ],
+)
+def test_nulls_that_somebody_has_applied(schema: Any, value: Any, filled: Any) -> None:
+    fill(value, Structural(schema, root=True), keep=True)
+    assert value == filled
+
+
 ONE_OF = {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
 
 

@@ -90,6 +90,7 @@ def test_a_status_apply_owns_only_status(api):
         pytest.param({**config(), "kind": "Pod"}, "?fieldManager=m", 400, "invalid object type: /v1, Kind=Pod", id="another kind"),
         pytest.param({**config(), "x": 1}, "?fieldManager=m", 400, ".x: field not declared in schema", id="an unknown field"),
         pytest.param({**config(), "metadata": {"name": "d"}}, "?fieldManager=m", 400, "the name of the object (d) does not match the name on the URL (c)", id="another name"),
+        pytest.param({**config(), "metadata": None}, "?fieldManager=m", 400, "the name of the object (c based on URL) was undeterminable: name must be provided", id="no name"),
         pytest.param({**config(), "metadata": {"name": "c", "managedFields": [{"manager": "x"}]}}, "?fieldManager=m", 400, "metadata.managedFields must be nil", id="managed fields"),
         pytest.param({**config(), "immutable": "yes"}, "?fieldManager=m", 400, ".immutable: expected boolean, got &{yes}", id="a wrong type"),
     ],

@@ -81,7 +81,7 @@ def test_patch_makes_something_else(api, type, patch, ending):
 
 
 def test_apply_warns_about_a_key_that_stands_twice(api):
-    body = b"apiVersion: v1\nkind: ConfigMap\nkind: ConfigMap\n"
+    body = b"apiVersion: v1\nkind: ConfigMap\nkind: ConfigMap\nmetadata: {name: a}\n"
     answer = api(lambda call: call("PATCH", f"{CM}/a?fieldManager=m", body, type=APPLY))
     assert (answer.status, answer.headers["warning"]) == (201, '299 - "line 3: key \\"kind\\" already set in map"')
 

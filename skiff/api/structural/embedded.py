@@ -3,6 +3,7 @@
 Source: apiextensions-apiserver pkg/apiserver/schema/objectmeta.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,8 @@ from skiff.api.metachecks import embedded_errors
 from skiff.api.structural.node import Structural, Trail, path, text
 
 KEYWORD = "x-kubernetes-embedded-resource"
-OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+METADATA = {"$ref": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+TYPED = {name: {"type": "string"} for name in ("apiVersion", "kind")}
 
 
 class MetadataError(DecodeError):
@@ -24,9 +26,23 @@ class MetadataError(DecodeError):
         self.error = error
 
 
+def published(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a schema in which embedded objects have the fields that every object has."""
+    out = dict(schema)
+    if "properties" in out:
+        out["properties"] = {name: published(below) for name, below in out["properties"].items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(out.get(keyword), dict):
+            out[keyword] = published(out[keyword])
+    if out.get(KEYWORD):
+        out["properties"] = {**out.get("properties", {}), **TYPED, "metadata": METADATA}
+        out["required"] = list(dict.fromkeys([*out.get("required", ()), "kind", "apiVersion"]))
+    return out
+
+
 @cache
 def _metadata() -> Checker:
-    return Checker(schema.load().node(OBJECT_META))
+    return Checker(schema.load().node(METADATA["$ref"]))
 
 
 def clean_metadata(obj: dict[str, Any], where: str = "") -> list[str]:
@@ -69,6 +85,8 @@ def _coerce_object(value: dict[str, Any], trail: Trail, lenient: bool, found: li
             if not lenient:
                 raise MetadataError(invalid(path((trail, name)), value[name], "must be a string"))
             del value[name]
+    if value.get("metadata", ()) is None:
+        value["metadata"] = {}
     try:
         found.extend(clean_metadata(value, text(trail)))
     except DecodeError as e:

@@ -1,6 +1,7 @@
 """A structural schema as a tree of small nodes, made when first looked at, and what it does to an object when decoded.
 
-`prune` removes fields that the schema does not name, `fill` drops nulls that are not allowed and sets defaults. Both work
+`prune` removes fields that the schema does not name, `fill` drops nulls that are not allowed (or leaves them to be refused) and
+sets defaults. Both work
 in place and cost nothing below a place where there is nothing to do. Nodes are shared and never change.
 """
 
@@ -31,6 +32,7 @@ class Structural:
         "open",
         "preserve",
         "schema",
+        "typed",
     )
 
     def __init__(self, schema: Schema, *, root: bool = False) -> None:
@@ -40,6 +42,7 @@ class Structural:
         self.nullable: bool = bool(schema.get("nullable"))
         self.default: Any = schema.get("default")
         self.has_default: bool = self.default is not None
+        self.typed: bool = bool(schema.get("type") or schema.get("x-kubernetes-int-or-string"))
         self.open: bool = schema.get("additionalProperties") is not None
         self._children: dict[str, Structural] = {}
         self._items: Structural | None = None
@@ -171,15 +174,15 @@ def _prune_preserved(value: Any, node: Structural, trail: Trail, found: list[str
 # --- nulls and defaults
 
 
-def fill(value: Any, node: Structural | None) -> None:
-    """Drops nulls where they are not allowed and sets defaults, in place."""
+def fill(value: Any, node: Structural | None, *, keep: bool = False) -> None:
+    """Drops nulls where they are not allowed and sets defaults, in place. keep: a null that validation refuses stays."""
     if isinstance(value, dict):
-        _fill_object(value, node)
+        _fill_object(value, node, keep)
     elif isinstance(value, list):
-        _fill_list(value, node)
+        _fill_list(value, node, keep)
 
 
-def _fill_object(value: dict[str, Any], node: Structural | None) -> None:
+def _fill_object(value: dict[str, Any], node: Structural | None, keep: bool) -> None:
     if node is None:
         return
     if node.below("default"):
@@ -195,15 +198,15 @@ def _fill_object(value: dict[str, Any], node: Structural | None) -> None:
                 continue
             if child.has_default:
                 value[key] = _copy(child.default)
-            else:
+            elif not (keep and child.typed):
                 gone = [*gone, key] if gone else [key]
         elif isinstance(item, (dict, list)) and not (node.embedded and key == "metadata"):
-            fill(item, node.of(key))
+            fill(item, node.of(key), keep=keep)
     for key in gone or ():
         del value[key]
 
 
-def _fill_list(value: list[Any], node: Structural | None) -> None:
+def _fill_list(value: list[Any], node: Structural | None, keep: bool) -> None:
     items = node.items if node is not None else None
     if items is None:
         return
@@ -212,7 +215,7 @@ def _fill_list(value: list[Any], node: Structural | None) -> None:
             if not items.nullable and items.has_default:
                 value[i] = _copy(items.default)
         elif isinstance(item, (dict, list)):
-            fill(item, items)
+            fill(item, items, keep=keep)
 
 
 def _is_null(value: Any, node: Structural) -> bool:

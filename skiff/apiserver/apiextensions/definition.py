@@ -14,6 +14,7 @@ from skiff.api import schema as schemas
 from skiff.api.cel.validations import Validator as Rules
 from skiff.api.decode import DecodeError
 from skiff.api.duplicates import duplicate_fields
+from skiff.api.errors import invalid_object
 from skiff.api.resources.fields import get, items
 from skiff.api.schema import SchemaNode
 from skiff.api.structural import embedded
@@ -97,22 +98,16 @@ class Version:
     @cached_property
     def node(self) -> SchemaNode:
         """For apply and managed fields."""
-        properties = {
-            **(self.schema.get("properties") or {}),
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"$ref": embedded.OBJECT_META},
-        }
-        return SchemaNode({**self.schema, "type": "object", "properties": properties}, resolve=schemas.load().node)
+        found = embedded.published(self.schema)
+        properties = {**found.get("properties", {}), **embedded.TYPED, "metadata": embedded.METADATA}
+        return SchemaNode({**found, "type": "object", "properties": properties}, resolve=schemas.load().node)
 
     def check(
         self, obj: Obj, *, validation: str = "Warn", raw: bytes = b"", known: Obj | None = None
     ) -> tuple[Obj, list[str]]:
         """As `skiff.api.decode.Checker.check`: prunes, drops nulls, sets defaults. Raises DecodeError."""
         found = duplicate_fields(raw, obj) if raw and validation != "Ignore" else []
-        unknown = embedded.clean_metadata(obj)
-        unknown += prune(obj, self.structural)
-        unknown += embedded.coerce(obj, self.structural)
+        unknown = self._clean(obj)
         fill(obj, self.structural)
         found += [f'unknown field "{path}"' for path in unknown]
         if not found or validation == "Ignore":
@@ -120,6 +115,23 @@ class Version:
         if validation == "Strict":
             raise DecodeError("strict decoding error: " + ", ".join(found[:100]))
         return obj, found[:100]
+
+    def check_applied(self, obj: Obj) -> Obj:
+        """What apply has made. A null in a configuration says something, so that one that is not allowed is left to be
+        refused. Raises 422."""
+        try:
+            self._clean(obj)
+        except embedded.MetadataError as e:
+            name = obj["metadata"].get("name", "")
+            raise invalid_object(self.definition.gvr(self.name), name, [e.error]) from None
+        fill(obj, self.structural, keep=True)
+        return obj
+
+    def _clean(self, obj: Obj) -> list[str]:
+        unknown = embedded.clean_metadata(obj)
+        unknown += prune(obj, self.structural)
+        unknown += embedded.coerce(obj, self.structural)
+        return unknown
 
     def normalize(self, obj: Obj) -> Obj:
         """What was stored, as this version shows it now, in place: pruned and with defaults."""

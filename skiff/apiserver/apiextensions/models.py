@@ -12,7 +12,6 @@ from skiff.apiserver.apiextensions.resource import model_name
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 LIST_META = f"{META}.ListMeta"
-_METADATA = {"$ref": embedded.OBJECT_META}
 
 
 class Models(Mapping[str, Mapping[str, Any]]):
@@ -45,9 +44,9 @@ class Models(Mapping[str, Mapping[str, Any]]):
 
 
 def _model(definition: Definition, info: VersionInfo, version: Version) -> dict[str, Any]:
-    found = _schema(version.schema)
+    found = embedded.published(version.schema)
     found["type"] = "object"
-    found["properties"] = {**_typed(), **found.get("properties", {}), "metadata": _METADATA}
+    found["properties"] = {**embedded.TYPED, **found.get("properties", {}), "metadata": embedded.METADATA}
     return found | _kind(definition, info, definition.accepted.kind)
 
 
@@ -55,17 +54,13 @@ def _list_model(definition: Definition, info: VersionInfo) -> dict[str, Any]:
     names = definition.accepted
     item = {"$ref": model_name(definition.group, info.name, names.kind)}
     properties = {
-        **_typed(),
+        **embedded.TYPED,
         "items": {"type": "array", "items": item, "description": f"List of {names.plural}."},
         "metadata": {"$ref": LIST_META},
     }
     text = f"{names.list_kind} is a list of {names.kind}"
     head = {"type": "object", "description": text, "required": ["items"], "properties": properties}
     return head | _kind(definition, info, names.list_kind)
-
-
-def _typed() -> dict[str, Any]:
-    return {name: {"type": "string"} for name in ("apiVersion", "kind")}
 
 
 def _kind(definition: Definition, info: VersionInfo, kind: str) -> dict[str, Any]:
@@ -75,17 +70,3 @@ def _kind(definition: Definition, info: VersionInfo, kind: str) -> dict[str, Any
     if info.selectable:
         found["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in info.selectable]
     return found
-
-
-def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy; embedded objects get the fields that every object has, int-or-string what it stands for."""
-    out = dict(schema)
-    if "properties" in out:
-        out["properties"] = {name: _schema(below) for name, below in out["properties"].items()}
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(out.get(keyword), dict):
-            out[keyword] = _schema(out[keyword])
-    if out.get("x-kubernetes-embedded-resource"):
-        out["properties"] = {**out.get("properties", {}), **_typed(), "metadata": _METADATA}
-        out["required"] = list(dict.fromkeys([*out.get("required", ()), "kind", "apiVersion"]))
-    return out

@@ -122,7 +122,7 @@ def patcher(call: Call, kind: str, patch: Any, validation: str) -> update.Make:
         call.warnings += warnings
         meta = obj["metadata"]
         metadata.match_namespace(meta, call.namespace)
-        update.check_name(call, meta)
+        metadata.require_name(meta, call.info.name)
         return obj
 
     return make

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skiff.api.errors import FieldError, bad_request, conflict, invalid, invalid_object, not_found
+from skiff.api.errors import FieldError, conflict, invalid, invalid_object, not_found
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, metadata, options
 from skiff.apiserver.call import Call
@@ -73,17 +73,9 @@ def decoded(call: Call, data: Any, validation: str, raw: bytes = b"") -> Obj:
     obj = call.decode(data, validation, raw)
     meta = obj["metadata"]
     metadata.match_namespace(meta, call.namespace)
-    check_name(call, meta)
+    metadata.require_name(meta, call.info.name)
     call.warnings += metadata.single_owners(meta)
     return obj
-
-
-def check_name(call: Call, meta: Obj) -> None:
-    name = meta.get("name")
-    if not name:
-        why = f"the name of the object ({call.info.name} based on URL) was undeterminable"
-        raise bad_request(f"{why}: name must be provided")
-    metadata.check_name(meta, call.info.name)
 
 
 async def write(

@@ -158,6 +158,55 @@ def test_apply_merges_by_the_schema(api):
     api(main)
 
 
+STRING = {"type": "string"}
+NULLS = schema({
+    "type": "object",
+    "properties": {
+        "plain": STRING,
+        "nullable": {**STRING, "nullable": True},
+        "default": {**STRING, "default": "d"},
+        "both": {**STRING, "nullable": True, "default": "d"},
+        "list": {
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+            "items": {"type": "object", "properties": {"k": {**STRING, "default": "kk"}}},
+        },
+        "object": {
+            "type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True
+        },
+    },
+})  # fmt: skip
+OWN_KEY = 'k:{"k":null}'
+TYPED = {"apiVersion": "v1", "kind": "X"}
+
+
+@pytest.mark.parametrize(
+    "applied, stored, owned",
+    [
+        pytest.param({"plain": None}, "spec.plain in body must be of type string", None, id="where none is allowed"),
+        pytest.param({"nullable": None}, {"nullable": None}, {"f:nullable": {}}, id="where it is allowed"),
+        pytest.param({"default": None}, {"default": "d"}, {"f:default": {}}, id="where there is a default"),
+        pytest.param({"both": None}, {"both": None}, {"f:both": {}}, id="where it is allowed and there is a default"),
+        pytest.param({"list": [{"k": None}]}, {"list": [{"k": "kk"}]}, {"f:list": {OWN_KEY: {".": {}, "f:k": {}}}}, id="as a key"),
+        pytest.param({"object": {**TYPED, "kind": None}}, "spec.object.kind: Invalid value: null: must be a string", None, id="as a kind"),
+        pytest.param({"object": {**TYPED, "metadata": None}}, {"object": {**TYPED, "metadata": {}}}, {"f:object": {"f:apiVersion": {}, "f:kind": {}, "f:metadata": {}}}, id="as metadata"),
+        pytest.param({"object": {**TYPED, "metadata": {"labels": None}}}, {"object": {**TYPED, "metadata": {}}}, {"f:object": {"f:apiVersion": {}, "f:kind": {}, "f:metadata": {"f:labels": {}}}}, id="in metadata"),
+    ],
+)  # fmt: skip
+def test_a_null_in_what_is_applied(api, applied, stored, owned):
+    async def main(call):
+        await established(call, definition(versions=[version(schema={"openAPIV3Schema": NULLS})]))
+        answer = await call("PATCH", f"{FOOS}/a?fieldManager=m", foo(spec=applied), type=APPLY)
+        if owned is None:
+            assert (answer.status, stored in answer.body["message"]) == (422, True), answer.body
+            return
+        assert answer.body["spec"] == {"default": "d", "both": "d", **stored}
+        assert answer.body["metadata"]["managedFields"][0]["fieldsV1"] == {"f:spec": owned}
+        given_up = await call("PATCH", f"{FOOS}/a?fieldManager=m", foo(), type=APPLY)
+        assert given_up.body["spec"] == {"default": "d", "both": "d"}
+
+    api(main)
+
+
 def test_strategic_merge_patch_is_refused(api):
     async def main(call):
         await established(call)
