@@ -41,8 +41,13 @@ class Series:
     """One combination of labels: requests by code, and their times."""
 
     codes: dict[int, int] = field(default_factory=dict)
+    terminations: dict[int, int] = field(default_factory=dict)
     times: Histogram = field(default_factory=times)
     sizes: Histogram = field(default_factory=lambda: Histogram(SIZES))
+
+    def ended(self, code: int) -> None:
+        """The server has ended a request before it was answered: turned away, or out of time."""
+        self.terminations[code] = self.terminations.get(code, 0) + 1
 
     def observe(self, code: int, seconds: float, size: int) -> None:
         """One request has been answered (a watch: has begun)."""
@@ -92,6 +97,11 @@ class Metrics:
         lines = ["# TYPE apiserver_request_total counter"]
         for labels, s in series:
             lines += [f'apiserver_request_total{{{labels},code="{c}"}} {n}' for c, n in sorted(s.codes.items())]
+        name = "apiserver_request_terminations_total"
+        lines.append(f"# TYPE {name} counter")
+        for found, s in sorted(self._series.items()):
+            labels = f'{_labels(found)},component="apiserver"'
+            lines += [f'{name}{{{labels},code="{c}"}} {n}' for c, n in sorted(s.terminations.items())]
         # The second leaves out what webhooks take, and does not tell dry runs apart.
         for kind, end in (("duration", ""), ("sli_duration", ',dry_run=""')):
             lines.append(f"# TYPE apiserver_request_{kind}_seconds histogram")
@@ -130,6 +140,11 @@ class Metrics:
         lines = ["# TYPE aggregator_unavailable_apiservice gauge"]
         for (group, version), value in sorted(missing.items()):
             lines.append(f'aggregator_unavailable_apiservice{{name="{version}.{group}"}} {value}')
+        lines.append("# TYPE aggregator_unavailable_apiservice_total counter")
+        for (group, version), server in sorted(remote.items()):
+            for reason, count in server.failures.items():
+                labels = f'name="{version}.{group}",reason="{reason}"'
+                lines.append(f"aggregator_unavailable_apiservice_total{{{labels}}} {count}")
         return lines
 
     def _store(self) -> list[str]:

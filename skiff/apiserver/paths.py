@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from skiff.api.errors import status_error
+from skiff.api.version import VERSION
 from skiff.apiserver import negotiation
 from skiff.apiserver.authn.openid import CONFIGURATION_PATH, JWKS_PATH
 from skiff.apiserver.call import parse_query
@@ -22,21 +23,6 @@ Answer = Callable[[Request], Awaitable[Response]]
 _WITH_SLASH = frozenset(("/", "/api", "/apis", "/version"))
 """Paths that are the same with a slash at the end; discovery's others are too."""
 
-VERSION = {
-    "major": "1",
-    "minor": "36",
-    "emulationMajor": "1",
-    "emulationMinor": "36",
-    "minCompatibilityMajor": "1",
-    "minCompatibilityMinor": "35",
-    "gitVersion": "v1.36.0",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "2026-04-22T00:00:00Z",
-    "goVersion": "",
-    "compiler": "CPython",
-    "platform": "linux/amd64",
-}
 TEXT = {
     "content-type": "text/plain; charset=utf-8",
     "x-content-type-options": "nosniff",

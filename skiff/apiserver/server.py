@@ -18,7 +18,7 @@ from skiff.apiserver.authz import Attributes, Authorization, Decision, forbidden
 from skiff.apiserver.call import Call, parse_query
 from skiff.apiserver.components import Components
 from skiff.apiserver.fanout import Watcher
-from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, FlowControl, too_many
+from skiff.apiserver.flowcontrol.filter import LONG_RUNNING, TOO_MANY, FlowControl, too_many
 from skiff.apiserver.metrics import Metrics
 from skiff.apiserver.negotiation import dump, for_error
 from skiff.apiserver.options import allotted, boolean, first
@@ -141,7 +141,10 @@ class APIServer:
                 metrics.writing -= 1
                 env.cause.set(caused_by)  # a cause ends with its request, whoever shares our context
         response.headers[AUDIT_ID] = request.headers.get("audit-id") or env.uid()
-        self.plans.series(plan).observe(response.status, time() - started, len(response.body))
+        series = self.plans.series(plan)
+        if response.status == 429 and response.body is TOO_MANY:
+            series.ended(429)
+        series.observe(response.status, time() - started, len(response.body))
         return response
 
     async def _guarded(self, request: Request, plan: Plan, info: RequestInfo, params: Params) -> Response:
@@ -194,6 +197,7 @@ class APIServer:
             call.warn_with(e)
             raise
         except TimeoutError:
+            self.plans.series(standing.plan).ended(504)
             raise timeout("request did not complete within the allotted timeout") from None
 
     async def _check(self, i: RequestInfo, standing: Standing, params: Params) -> None:

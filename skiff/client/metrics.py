@@ -1,7 +1,8 @@
-"""Metrics that every process has, in Prometheus' text form: process_* from /proc, rest_client_* of its transports and
-workqueue_* of its controllers' queues."""
+"""Metrics that every process has, in Prometheus' text form: process_* from /proc, rest_client_* of its transports,
+workqueue_* of its controllers' queues, and those of the components that it runs (`sources`)."""
 
 import os
+import re
 import resource
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skiff import env
+from skiff.api.version import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,8 +39,9 @@ class Histogram:
         found, count = [], 0
         for bound, n in zip((*(f"{b:g}" for b in self.bounds), "+Inf"), self.buckets, strict=True):
             count += n
-            found.append(f'{name}_bucket{{{labels},le="{bound}"}} {count}')
-        return [*found, f"{name}_sum{{{labels}}} {self.total:.6f}", f"{name}_count{{{labels}}} {count}"]
+            found.append(f'{name}_bucket{{{labels}{"," if labels else ""}le="{bound}"}} {count}')
+        shown = f"{{{labels}}}" if labels else ""
+        return [*found, f"{name}_sum{shown} {self.total:.6f}", f"{name}_count{shown} {count}"]
 
 
 class Rows:
@@ -49,7 +52,8 @@ class Rows:
         self._rows: dict[tuple[str, str], list[str]] = {}
 
     def add(self, name: str, kind: str, labels: str, value: object) -> None:
-        self._rows.setdefault((name, kind), []).append(f"{self._prefix}{name}{{{labels}}} {value}")
+        shown = f"{{{labels}}}" if labels else ""
+        self._rows.setdefault((name, kind), []).append(f"{self._prefix}{name}{shown} {value}")
 
     def histogram(self, name: str, labels: str, observed: Histogram) -> None:
         found = self._rows.setdefault((name, "histogram"), [])
@@ -83,6 +87,18 @@ queues: dict[str, QueueMetrics] = {}
 """By the queue's name."""
 
 
+sources: dict[str, Callable[[], list[str]]] = {}
+"""By component: its lines."""
+
+_BUILD = ("major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform")
+"""Those of /version that the build's metric has."""
+
+
+def powers(first: float, factor: float, count: int) -> tuple[float, ...]:
+    """The bounds of a histogram, each so many times the one before."""
+    return tuple(first * factor**i for i in range(count))
+
+
 def count_request(code: str, method: str, host: str, seconds: float = 0.0) -> None:
     key = (code, method, host)
     requests[key] = requests.get(key, 0) + 1
@@ -92,7 +108,13 @@ def count_request(code: str, method: str, host: str, seconds: float = 0.0) -> No
 
 def render() -> list[str]:
     """Lines, without an end of line."""
-    return [*_process(), *_rest_client(), *_work_queues()]
+    lines = [*_build(), *_process(), *_rest_client(), *_work_queues()]
+    return [*lines, *(line for source in sources.values() for line in source())]
+
+
+def _build() -> list[str]:
+    labels = ",".join(f'{re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", name)}="{VERSION[name]}"' for name in _BUILD)
+    return ["# TYPE kubernetes_build_info gauge", f"kubernetes_build_info{{{labels}}} 1"]
 
 
 def _process() -> list[str]:

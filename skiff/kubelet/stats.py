@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from skiff import env
 from skiff.api.types import Obj
+from skiff.client import metrics
 from skiff.kubelet.parts import Parts
 from skiff.kubelet.podmanager import PodManager
 from skiff.kubelet.pods import timestamp
@@ -190,10 +191,14 @@ class Stats:
     async def own(self) -> str:
         """/metrics: about the kubelet itself."""
         running = sum(len(self._parts.cache.get(u).running) for u in self._parts.cache.uids())
-        return family(
+        node = {"node": self._parts.node_name}
+        own = family(
+            "kubelet_node_name", "gauge", "The node's name. The count is always 1.", [sample("kubelet_node_name", node, 1)]
+        ) + family(
             "kubelet_running_pods", "gauge", "Number of pods that have a running pod sandbox",
             [sample("kubelet_running_pods", {}, len(self._pods.workers))],
         ) + family(
             "kubelet_running_containers", "gauge", "Number of containers currently running",
             [sample("kubelet_running_containers", {"container_state": "running"}, running)],
         )  # fmt: skip
+        return own + "\n".join(metrics.render()) + "\n"

@@ -12,7 +12,9 @@ from skiff.client.informer import Informers
 from skiff.client.kubeconfig import transport_from_kubeconfig
 from skiff.client.rest import Client
 from skiff.proxy.health import proxy_answer
+from skiff.proxy.metrics import metrics_answer
 from skiff.proxy.proxy import Proxy
+from skiff.wire.messages import Handler
 from skiff.wire.server import serve
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--masquerade-all", action="store_true", help="SNAT all traffic to cluster IPs")
     parser.add_argument("--proxy-mode", choices=("nftables",), default="nftables")
     parser.add_argument("--healthz-bind-address", default="127.0.0.1:10256", help="empty: no health server")
+    parser.add_argument("--metrics-bind-address", default="127.0.0.1:10249", help="empty: no metrics server")
     parser.add_argument("--cleanup", action="store_true", help="remove our nftables tables and exit")
 
 
@@ -45,20 +48,24 @@ async def run(args: argparse.Namespace) -> None:
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
-        if args.healthz_bind_address:
-            await _serve_health(args.healthz_bind_address, stack)
+        for address, answer in (
+            (args.healthz_bind_address, proxy_answer),
+            (args.metrics_bind_address, metrics_answer),
+        ):
+            if address:
+                await _serve(address, answer, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run(), name="informers")
             group.create_task(proxy.run(), name="proxy")
 
 
-async def _serve_health(address: str, stack: contextlib.AsyncExitStack) -> None:
+async def _serve(address: str, answer: Handler, stack: contextlib.AsyncExitStack) -> None:
     """Services matter more than telling of them: without the port the proxy works on, as upstream's does."""
     host, _, port = address.rpartition(":")
     try:
-        server = await serve(proxy_answer, host=host.strip("[]"), port=int(port))
+        server = await serve(answer, host=host.strip("[]"), port=int(port))
     except OSError as e:
-        log.error("no health server: %s: %s", address, e)
+        log.error("no server at %s: %s", address, e)
     else:
         stack.push_async_callback(server.close, 0)
 

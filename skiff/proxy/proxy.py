@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 from skiff.api.gvr import ENDPOINTSLICES, NODES, SERVICES
 from skiff.api.types import Obj
+from skiff.client import metrics
 from skiff.client.informer import Change, Informers
 from skiff.client.rest import Client
 from skiff.proxy import conntrack, nft
 from skiff.proxy.endpoints import Node
 from skiff.proxy.health import Check, HealthServers
+from skiff.proxy.metrics import Metrics
 from skiff.proxy.model import OTHER_PROXY, SERVICE_NAME, SOURCE_RANGES, Endpoint, Service, ServiceKey, service, slice_of
 from skiff.proxy.rules import Family, Piece, piece
 from skiff.proxy.ruleset import Ruleset
@@ -91,6 +93,8 @@ class Proxy:
             for version in (4, 6)
         }
         self._sync_seconds = sync_seconds
+        self.metrics = Metrics()
+        metrics.sources["proxy"] = self.metrics.lines
         self._health = HealthServers(health_host)
         self._checks: dict[ServiceKey, Check] = {}
         self._node = Node(node_name)
@@ -194,8 +198,11 @@ class Proxy:
             endpoints = self._endpoints(key, table.version) if found else {}
             pieces[key] = piece(found, endpoints, self._node, table.family) if found else None
             table.note_flows(key, conntrack.flows(found, endpoints, self._node) if found else {})
+        time = asyncio.get_running_loop().time
+        started = time()
         try:
             await table.apply(pieces)
+            self.metrics.synced(table.version, time() - started)
         except (nft.NftError, TimeoutError, OSError) as e:
             log.error("cannot write the %s table, trying again: %s", table.family.table, e)
             table.dirty = True

@@ -34,6 +34,10 @@ class Cache:
         self.image_nodes: dict[str, int] = {}
         self.soft_taints = 0
 
+    def sizes(self) -> dict[str, int]:
+        """How much of each kind there is, for the metrics."""
+        return {"nodes": len(self._infos), "pods": len(self._pods), "assumed_pods": len(self._assumed)}
+
     # --- nodes
 
     def set_node(self, node: Obj) -> NodeInfo:

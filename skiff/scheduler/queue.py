@@ -8,7 +8,7 @@ nothing else to do, unless it failed by an error. Source: pkg/scheduler/backend/
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,18 +18,21 @@ from skiff.scheduler.podinfo import PodInfo
 INITIAL_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 10.0
 MAX_UNSCHEDULABLE_S = 300.0
+PLACES = ("active", "backoff", "gated", "unschedulable")
 NOBODY = ""
 """The plugin of a refusal that no plugin made."""
 
 
 @dataclass(slots=True)
 class QueuedPod:
-    """A pod and its story. since: when it entered the place it is in. refused_by: the plugins (none: any event helps)."""
+    """A pod and its story. since: when it entered the place it is in. tried: when it was tried first. refused_by: the
+    plugins (none: any event helps)."""
 
     pod: PodInfo
     added: float
     since: float
     attempts: int = 0
+    tried: float = 0.0
     refusals: int = 0
     errors: int = 0
     refused_by: frozenset[str] = frozenset()
@@ -99,6 +102,10 @@ class SchedulingQueue:
         """How many pods wait for an event."""
         return len(self._waiting)
 
+    def places(self) -> Iterator[str]:
+        """Where every pod is that is not being tried, by the names of PLACES."""
+        return (q.place.removeprefix("error ") for q in self._pods.values() if q.place)
+
     def get(self, key: str) -> QueuedPod | None:
         return self._pods.get(key)
 
@@ -138,6 +145,7 @@ class SchedulingQueue:
         self.flush(now)
         queued = self._active.pop() or self._backoff.pop()
         if queued is not None:
+            queued.tried = queued.tried if queued.attempts else now
             queued.attempts += 1
         return queued
 

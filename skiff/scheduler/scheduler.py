@@ -12,6 +12,7 @@ from typing import Any
 
 from skiff.api.errors import StatusError, is_not_found
 from skiff.api.gvr import NODES, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS, STORAGECLASSES
+from skiff.client import metrics
 from skiff.client.controller import Recorder
 from skiff.client.informer import Change, Informers
 from skiff.client.rest import Client
@@ -19,6 +20,7 @@ from skiff.scheduler import events, writes
 from skiff.scheduler import framework as fw
 from skiff.scheduler.algorithm import Algorithm, Decision
 from skiff.scheduler.cache import Cache
+from skiff.scheduler.metrics import Metrics
 from skiff.scheduler.nodeinfo import slim_node
 from skiff.scheduler.nominator import Nominator
 from skiff.scheduler.plugins.registry import default_profile
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 LIVING = "status.phase!=Succeeded,status.phase!=Failed"
 CONCURRENT_WRITES = 64
 MESSAGE_LIMIT = 1024
+NAME = "scheduler"
 
 
 class Scheduler:
@@ -49,6 +52,8 @@ class Scheduler:
         self.profile = default_profile(client, informers, self.cache, name)
         self.algorithm = Algorithm(self.cache, self.profile, self.nominator, percentage=percentage_of_nodes)
         self.queue = SchedulingQueue(self.profile.queue_sort, self.profile.pre_enqueue, self.profile.interests)
+        self.metrics = Metrics(name, self.queue, self.cache)
+        metrics.sources[NAME] = self.metrics.lines
         self._client = client
         self._recorder = recorder or Recorder(client, name)
         self._wake = asyncio.Event()
@@ -97,17 +102,20 @@ class Scheduler:
         if pod.deleting or self.cache.assumed(pod.key) is not None:
             self.queue.done(queued)
             return False
+        time = asyncio.get_running_loop().time
+        started = time()
         decision = self.algorithm.schedule(pod)
+        self.metrics.algorithm.observe(time() - started)
         if decision.node:
             status = self._reserve(decision, pod)
             if status is None:
                 placed = pod.on(decision.node)
                 self.cache.assume(placed)
                 self.nominator.remove(pod.key)
-                self._start(self._bind(queued, placed, decision), f"bind {pod.key}")
+                self._start(self._bind(queued, placed, decision, started), f"bind {pod.key}")
                 return True
             decision.error = status
-        self._start(self._report(queued, decision), f"report {pod.key}")
+        self._start(self._report(queued, decision, started), f"report {pod.key}")
         return True
 
     def _reserve(self, decision: Decision, pod: PodInfo) -> fw.Status | None:
@@ -134,12 +142,15 @@ class Scheduler:
 
     # --- writing what was decided
 
-    async def _bind(self, queued: QueuedPod, pod: PodInfo, decision: Decision) -> None:
+    async def _bind(self, queued: QueuedPod, pod: PodInfo, decision: Decision, started: float) -> None:
         try:
             status = await self._binding_cycle(pod, decision)
         except (StatusError, ConnectionError) as e:
             status = fw.Status(fw.Code.ERROR, "", (fw.Reason(f"binding rejected: {e}"),))
         if status is None:
+            now = asyncio.get_running_loop().time()
+            self.metrics.attempted("scheduled", now - started)
+            self.metrics.bound(queued, now)
             self.queue.done(queued)
             message = f"Successfully assigned {pod.key} to {pod.node}"
             self._recorder.event(pod.obj, "Normal", "Scheduled", message)
@@ -150,7 +161,7 @@ class Scheduler:
         if self.cache.forget(pod):
             self._event(fw.ClusterEvent("Pod", fw.Action.DELETE, pod, None))
         failed = Decision(decision.total, error=status, nominated="")
-        await self._report_later(queued, failed)
+        await self._report_later(queued, failed, started)
 
     async def _binding_cycle(self, pod: PodInfo, decision: Decision) -> fw.Status | None:
         for moment in ("permit", "pre_bind"):
@@ -163,7 +174,7 @@ class Scheduler:
             await plugin.bind(decision.state, pod, pod.node)
         return None
 
-    def _report(self, queued: QueuedPod, decision: Decision) -> Awaitable[None]:
+    def _report(self, queued: QueuedPod, decision: Decision, started: float) -> Awaitable[None]:
         """Puts the pod back at once (no event may be missed in between); the rest is written by the task."""
         now = asyncio.get_running_loop().time()
         pod = queued.pod
@@ -171,16 +182,18 @@ class Scheduler:
             self.nominator.set(pod, decision.nominated)
         error = decision.error
         if error is not None and not error.rejected:
+            self.metrics.attempted("error", now - started)
             self.queue.failed(queued, now)
         else:
+            self.metrics.attempted("unschedulable", now - started)
             self.queue.refused(queued, decision.plugins if error is None else frozenset((error.plugin,)), now)
         self._wake.set()  # the loop may be waiting for less
         return self._write_refusal(pod, decision)
 
-    async def _report_later(self, queued: QueuedPod, decision: Decision) -> None:
+    async def _report_later(self, queued: QueuedPod, decision: Decision, started: float) -> None:
         current = self.queue.get(queued.pod.key)
         if current is queued:
-            await self._report(queued, decision)
+            await self._report(queued, decision, started)
 
     async def _write_refusal(self, pod: PodInfo, decision: Decision) -> None:
         message = decision.message
@@ -192,6 +205,7 @@ class Scheduler:
             for victim in decision.victims:
                 await self._evict(pod, victim, decision.nominated or "")
             if decision.victims:
+                self.metrics.preempts(len(decision.victims))
                 await self._clear_nominations(pod, decision.nominated or "")
             await writes.report(self._client, pod, reason, message, decision.nominated)
         except (StatusError, ConnectionError) as e:

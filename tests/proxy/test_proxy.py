@@ -8,7 +8,9 @@ import pytest
 from skiff.api.gvr import ENDPOINTSLICES, NODES, SERVICES
 from skiff.client.informer import Informers
 from skiff.proxy import nft
+from skiff.proxy.metrics import metrics_answer
 from skiff.proxy.proxy import Proxy
+from skiff.wire.messages import Request
 from tests.client.fakeapis import FakeApis
 from tests.proxy.builders import endpoint, service, slice_of
 from tests.proxy.nftsim import Machine, Packet
@@ -67,6 +69,15 @@ async def test_changes_follow(apis, machine):
         apis[SERVICES].remove("default", "web")
         await asyncio.sleep(0.1)
         assert machine.trace(WEB) == "10.96.0.1:80"
+
+
+async def test_what_the_proxy_counts(apis, machine):
+    async with running(apis) as proxy:
+        lines = proxy.metrics.lines()
+        answer = await metrics_answer(Request("GET", "/metrics"))
+    assert 'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1' in lines
+    assert any(line.startswith('kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}') for line in lines)
+    assert set(lines) <= set(answer.body.decode().splitlines())
 
 
 async def test_an_endpoint_change_writes_nothing_about_other_services(apis, machine):

@@ -4,6 +4,7 @@ import pytest
 
 from skiff.api.gvr import EVENTS, NODES, PODS
 from skiff.api.meta import get_condition
+from skiff.client import metrics
 from skiff.testing.builders import node, pod
 from skiff.testing.cluster import Cluster
 from tests.scheduler.test_filters import attracted, near
@@ -48,6 +49,29 @@ async def test_a_pod_is_bound_and_told(cluster: Cluster):
     assert get_condition(seen(cluster, "p"), "PodScheduled")["status"] == "True"
     await cluster.settled()
     assert await events(cluster, "p") == [("Normal", "Scheduled", "Successfully assigned default/p to n1")]
+
+
+@alone
+async def test_what_the_scheduler_counts(cluster: Cluster):
+    await create_node(cluster, "n1", cpu="1")
+    await create_pod(cluster, "small")
+    await create_pod(cluster, "large", cpu="2")
+    await cluster.until(lambda: where(cluster, "small") and why(cluster, "large"))
+    await cluster.settled()
+    lines = metrics.render()
+    scheduled = 'profile="default-scheduler",result="scheduled"'
+    for line in (
+        f"scheduler_schedule_attempts_total{{{scheduled}}} 1",
+        f"scheduler_scheduling_attempt_duration_seconds_count{{{scheduled}}} 1",
+        'scheduler_pod_scheduling_sli_duration_seconds_count{attempts="1"} 1',
+        "scheduler_pod_scheduling_attempts_count 1",
+        'scheduler_pending_pods{queue="active"} 0',
+        'scheduler_pending_pods{queue="unschedulable"} 1',
+        'scheduler_cache_size{type="nodes"} 1',
+        'scheduler_cache_size{type="pods"} 1',
+    ):
+        assert line in lines
+    assert any(line.startswith("scheduler_scheduling_algorithm_duration_seconds_bucket{le=") for line in lines)
 
 
 @alone

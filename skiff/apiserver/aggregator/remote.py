@@ -29,7 +29,8 @@ Resolve = Callable[[Obj], list[tuple[str, int]]]
 
 @dataclass(slots=True)
 class Remote:
-    """resources: the entries of its APIResourceList. openapi: its relative URL of the OpenAPI v3 document."""
+    """resources: the entries of its APIResourceList. openapi: its relative URL of the OpenAPI v3 document. failures: why it
+    became unavailable, how often."""
 
     spec: Obj
     resolve: Resolve
@@ -37,10 +38,15 @@ class Remote:
     available: bool = False
     resources: list[Obj] = field(default_factory=list)
     openapi: str = ""
+    failures: dict[str, int] = field(default_factory=dict)
     _transports: dict[Target, HTTPSTransport] = field(default_factory=dict)
 
     def update(self, obj: Obj) -> None:
-        self.available = available((obj.get("status") or {}).get("conditions") or ())
+        before, conditions = self.available, (obj.get("status") or {}).get("conditions") or ()
+        self.available = available(conditions)
+        if before and not self.available:
+            reason = next((c.get("reason", "") for c in conditions if c["type"] == "Available"), "UnknownReason")
+            self.failures[reason] = self.failures.get(reason, 0) + 1
 
     @property
     def root(self) -> str:

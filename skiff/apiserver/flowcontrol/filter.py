@@ -188,7 +188,7 @@ class FlowControl:
         rows = Rows("apiserver_flowcontrol_")
         for level in self.levels.values():
             labels, own = f'priority_level="{level.name}"', level.settings
-            for name in ("nominal_limit_seats", "current_limit_seats", "request_concurrency_limit"):
+            for name in ("nominal_limit_seats", "current_limit_seats"):
                 rows.add(name, "gauge", labels, own.nominal)
             rows.add("lower_limit_seats", "gauge", labels, own.nominal - own.lendable)
             upper = self._seats if own.borrow is None else own.nominal + own.borrow
@@ -198,7 +198,6 @@ class FlowControl:
             for metric, kind, value in (
                 ("current_executing_requests", "gauge", counts.executing),
                 ("current_executing_seats", "gauge", counts.seats),
-                ("request_concurrency_in_use", "gauge", counts.seats),
                 ("current_inqueue_requests", "gauge", counts.inqueue),
                 ("current_inqueue_seats", "gauge", counts.inqueue_seats),
                 ("dispatched_requests_total", "counter", counts.dispatched),
@@ -211,9 +210,12 @@ class FlowControl:
         return rows.lines()
 
 
+TOO_MANY = b"Too many requests, please try again later.\n"
+
+
 def too_many() -> Response:
     headers = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", "Retry-After": "1"}
-    return Response(429, headers, b"Too many requests, please try again later.\n")
+    return Response(429, headers, TOO_MANY)
 
 
 def _discard(serve: Awaitable[Response]) -> None:

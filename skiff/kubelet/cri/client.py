@@ -14,9 +14,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from skiff.kubelet.cri import encode
+from skiff.client import metrics
+from skiff.kubelet.cri import encode, operations
 from skiff.kubelet.cri import messages as m
 from skiff.kubelet.cri.events import follow
+from skiff.kubelet.cri.operations import Operation
 from skiff.kubelet.kernellog import REMEMBERED, KernelLog
 from skiff.kubelet.runtime import (
     Container,
@@ -106,6 +108,8 @@ class CRIRuntime:
 
     def __init__(self, endpoint: str):
         self._kernel = KernelLog()
+        self._counts: dict[str, Operation] = {}
+        metrics.sources["runtime"] = lambda: operations.lines(self._counts)
         self._killed: deque[str] = deque(maxlen=REMEMBERED)
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
@@ -117,6 +121,19 @@ class CRIRuntime:
         }
 
     async def _call(self, name: str, request: dict[str, Any], timeout_s: float = QUICK_S) -> dict[str, Any]:
+        counts = self._counts.get(name) or self._counts.setdefault(name, Operation())
+        time = asyncio.get_running_loop().time
+        started = time()
+        try:
+            answer = await self._answer(name, request, timeout_s)
+        except RuntimeFailure:
+            counts.errors += 1
+            raise
+        finally:
+            counts.times.observe(time() - started)
+        return answer
+
+    async def _answer(self, name: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = await self._methods[name](request, timeout=timeout_s)
         except grpc.aio.AioRpcError as e:
