@@ -28,6 +28,10 @@ PROCESSES = {
 """Which components share a process under `skiff up`."""
 
 
+CONTROLLERS_PORT = 10257
+NODE_HEALTH_PORT = 10248
+
+
 def flags(component: str, layout: Layout, s: Settings) -> list[str]:
     """The command line of one component of this cluster."""
     own = {
@@ -74,6 +78,7 @@ def _controller_manager(layout: Layout, s: Settings) -> dict[str, Any]:
         "service-cluster-ip-range": s.service_cidr,
         "root-ca-file": layout.pki / "ca.crt",
         "use-service-account-credentials": "true",
+        "secure-port": CONTROLLERS_PORT,
         "leader-elect": "false",
         **_serving(layout),
     }
@@ -104,6 +109,7 @@ def _kubelet(layout: Layout, s: Settings) -> dict[str, Any]:
         "hostname-override": s.node_name,
         "node-ip": s.node_ip,
         "port": s.kubelet_port,
+        "healthz-port": NODE_HEALTH_PORT,
         "root-dir": layout.node(s.node_name),
         "container-runtime-endpoint": f"unix://{layout.containerd_socket}",
         "cluster-dns": s.dns_ip,
@@ -135,11 +141,18 @@ def _network(layout: Layout, s: Settings) -> dict[str, Any]:
     }
 
 
-def specs(layout: Layout) -> list[dict[str, Any]]:
+def specs(layout: Layout, s: Settings) -> list[dict[str, Any]]:
     """What the supervisor runs, in the order of starting."""
+    health = {
+        "containerd": f"unix:{layout.containerd_socket}",
+        "apiserver": f"https://127.0.0.1:{s.secure_port}/livez",
+        "manager": f"https://127.0.0.1:{CONTROLLERS_PORT}/livez",
+        "node": f"http://127.0.0.1:{NODE_HEALTH_PORT}/healthz",
+    }
 
     def spec(name: str, argv: list[str], linger: bool = False) -> dict[str, Any]:
-        return {"name": name, "argv": argv, "log": str(layout.logs / f"{name}.log"), "linger": linger}
+        log = str(layout.logs / f"{name}.log")
+        return {"name": name, "argv": argv, "log": log, "linger": linger, "health": health[name]}
 
     containerd = ["containerd", "--config", str(layout.containerd_config)]
     ours = [spec(name, [sys.executable, "-m", "skiff", name, f"--state-dir={layout.root}"]) for name in PROCESSES]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -14,10 +15,11 @@ from skiff.cluster.components import PROCESSES
 from skiff.cluster.layout import Layout
 from skiff.cluster.problem import EXIT_FAILED, no_cluster
 from skiff.cluster.progress import console
-from skiff.cluster.supervisor import read_pid, start_time
+from skiff.cluster.supervisor import read_pid, read_restarts, start_time
 from skiff.cluster.up import is_ready
 
-NAMES = ("supervisor", "containerd", *PROCESSES)
+SUPERVISED = ("containerd", *PROCESSES)
+NAMES = ("supervisor", *SUPERVISED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ def status(layout: Layout) -> int:
         up = [str(p.pid), f"{p.resident:.0f} MB", _duration(p.uptime_seconds)] if p.pid else ["[red]stopped[/]", "", ""]
         table.add_row(p.name, *up)
     console.print(table)
+    for name in SUPERVISED:
+        if line := restarted(name, read_restarts(layout.run / f"{name}.restarts"), time.time()):
+            console.print(line, soft_wrap=True)
     well = all(p.pid for p in found)
     if any(p.name == "apiserver" and p.pid for p in found):
         well = asyncio.run(_print_cluster(layout)) and well
@@ -68,6 +73,15 @@ async def _print_cluster(layout: Layout) -> bool:
     running = sum(p.get("status", {}).get("phase") == "Running" for p in pods)
     console.print(f"nodes: {len(ready)} of {len(nodes)} ready    pods: {running} of {len(pods)} running")
     return len(ready) == len(nodes) > 0
+
+
+def restarted(name: str, last: dict[str, Any], now: float) -> str:
+    """A sentence about a process that the supervisor has started again; "" for none."""
+    if not last:
+        return ""
+    count = last["count"]
+    times = "was started again" + (f" {count} times, the last time" if count > 1 else "")
+    return f"{name} {times} {_duration(now - last['at'])} ago: {last['why']}"
 
 
 def _process(name: str, pid: int) -> Process:

@@ -1,4 +1,4 @@
-"""The parent of a cluster's processes: starts them, brings back what dies, stops them in order.
+"""The parent of a cluster's processes: starts them, brings back what dies or hangs, stops them in order.
 
 Standard library only and no event loop: it must stay small and must not fail. One file per process in `run/`
 (`<name>.pid`: pid and start time) lets a new supervisor adopt what an earlier one left running, so killing the
@@ -6,23 +6,38 @@ supervisor stops nothing, and `skiff up` puts another one in place.
 
     python -m skiff.cluster.supervisor <run directory>
 
-reads `processes.json` in that directory: a list of {name, argv, log, linger}, in the order of starting. `linger`: not
-stopped with the others on SIGTERM (containerd, which whoever takes the cluster down still needs).
+reads `processes.json` in that directory: a list of {name, argv, log, linger, health, patience}, in the order of starting.
+`linger`: not stopped with the others on SIGTERM (containerd, which whoever takes the cluster down still needs). `health`: where
+the process answers, `https://…` or `http://…`, or `unix:…` for a socket that speaks HTTP/2. `patience`: seconds after which a
+process that takes questions and answers none is killed, and so started again.
+
+What was started again, when, how often and why stands in `<name>.restarts`, for `skiff status`.
 """
 
+import contextlib
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 BACKOFF_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_SECONDS = 10.0
 """A process that has run this long is started again without delay when it ends."""
 STOP_SECONDS = 8.0
+PATIENCE_SECONDS = 60.0
+"""A busy machine may keep a process from answering for long; nothing that works is silent for a minute."""
+ASKS = 4
+"""How often a process is asked, and has its time to answer, before patience ends."""
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""How a client begins, with empty settings; the server says its own at once."""
 
 
 def start_time(pid: int) -> str:
@@ -67,6 +82,40 @@ def stop(pid: int, seconds: float = STOP_SECONDS) -> None:
         os.close(fd)
 
 
+def answers(health: str, seconds: float) -> bool:
+    """Whether a process gives any answer in that time. False only for one that hangs: its connections are still taken, by
+    the kernel. One that cannot be connected to is not there yet, or could not have its address; it is left alone."""
+    url = urlsplit(health)
+    try:
+        with _connected(url.scheme, url.path if url.scheme == "unix" else (url.hostname, url.port), seconds) as s:
+            s.sendall(HTTP2 if url.scheme == "unix" else f"GET {url.path} HTTP/1.0\r\n\r\n".encode())
+            s.recv(1)
+    except (TimeoutError, BlockingIOError):  # a unix socket does not wait when too many wait already
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _connected(scheme: str, address: Any, seconds: float) -> socket.socket:
+    s = socket.socket(socket.AF_UNIX if scheme == "unix" else socket.AF_INET)
+    try:
+        s.settimeout(seconds)
+        s.connect(address)
+        return _tls(s) if scheme == "https" else s
+    except BaseException:
+        s.close()
+        raise
+
+
+def _tls(s: socket.socket) -> socket.socket:
+    import ssl  # some megabytes, only where they are needed
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the answer is trusted with nothing
+    return context.wrap_socket(s)
+
+
 class Child:
     """One supervised process, started by us or adopted."""
 
@@ -75,7 +124,11 @@ class Child:
         self.argv: list[str] = spec["argv"]
         self.log: str = spec["log"]
         self.linger: bool = spec.get("linger", False)
+        self.health: str = spec.get("health", "")
+        self.patience: float = spec.get("patience", PATIENCE_SECONDS)
+        self.hangs = False
         self.pid_file = run / f"{self.name}.pid"
+        self.restarts = run / f"{self.name}.restarts"
         self.pid = 0
         self.fd = -1
         self.process: subprocess.Popen | None = None
@@ -86,6 +139,7 @@ class Child:
     def adopt_or_start(self) -> None:
         pid = read_pid(self.pid_file)
         if not pid:
+            self.restarts.unlink(missing_ok=True)
             self.start()
             return
         if self._command_line(pid) != self.argv:
@@ -109,7 +163,34 @@ class Child:
         self.fd, self.pid, self.process = -1, 0, None
         self.failures = 0 if now - self.started >= STEADY_SECONDS else self.failures + 1
         self.due = now + BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS) - 1)]
-        say(f"{self.name} ended (status {status}), starts again in {self.due - now:.1f} s")
+        why = f"it did not answer for {self.patience:g} s" if self.hangs else f"it ended (status {status})"
+        self.hangs = False
+        say(f"{self.name} starts again in {self.due - now:.1f} s: {why}")
+        self._note(why)
+
+    def kill(self) -> None:
+        """What hangs hears no SIGTERM; and every process may be killed at any time."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGKILL)
+
+    def ask(self, tell: int) -> None:
+        """Asks again and again, in a thread of its own; sets `hangs` and writes to `tell` when patience has ended."""
+        silent, asked, pause, due = 0, 0, self.patience / ASKS, time.monotonic()
+        while True:
+            due = max(due + pause, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
+            if self.pid != asked:
+                silent, asked = 0, self.pid
+            silent = 0 if answers(self.health, pause) else silent + 1
+            if silent >= ASKS and self.pid == asked:
+                silent, self.hangs = 0, True
+                os.write(tell, b"\0")
+
+    def _note(self, why: str) -> None:
+        count = read_restarts(self.restarts).get("count", 0) + 1
+        temporary = self.restarts.with_suffix(".new")
+        temporary.write_text(json.dumps({"count": count, "at": time.time(), "why": why}))
+        os.replace(temporary, self.restarts)
 
     def _watch(self, pid: int) -> None:
         self.pid, self.fd, self.started = pid, os.pidfd_open(pid), time.monotonic()
@@ -117,6 +198,15 @@ class Child:
     @staticmethod
     def _command_line(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+
+
+def read_restarts(path: Path) -> dict[str, Any]:
+    """count, at (epoch seconds) and why, of the last time; {} if there was none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def say(message: str) -> None:
@@ -131,9 +221,12 @@ def supervise(run: Path) -> None:
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda *_: None)
     children = [Child(run, spec) for spec in json.loads((run / "processes.json").read_text())]
+    hung_read, hung_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for child in children:
         child.adopt_or_start()
-    while not _wait(children, wake_read):
+        if child.health:
+            threading.Thread(target=child.ask, args=(hung_write,), daemon=True).start()
+    while not _wait(children, wake_read, hung_read):
         pass
     for child in reversed(children):
         if not child.linger and child.pid:
@@ -142,10 +235,11 @@ def supervise(run: Path) -> None:
     (run / "supervisor.pid").unlink(missing_ok=True)
 
 
-def _wait(children: list[Child], wake: int) -> bool:
-    """One round: wait for an end, a due start or a signal. True: a signal asks us to stop."""
+def _wait(children: list[Child], wake: int, hung: int) -> bool:
+    """One round: wait for an end, a hang, a due start or a signal. True: a signal asks us to stop."""
     poll = select.poll()
     poll.register(wake, select.POLLIN)
+    poll.register(hung, select.POLLIN)
     running = {c.fd: c for c in children if c.fd >= 0}
     for fd in running:
         poll.register(fd, select.POLLIN)
@@ -159,6 +253,11 @@ def _wait(children: list[Child], wake: int) -> bool:
             running[fd].ended(now)
     if wake in ready:
         return True
+    if hung in ready:
+        os.read(hung, 64)
+        for child in children:
+            if child.hangs and child.fd >= 0:
+                child.kill()
     for child in children:
         if child.fd < 0 and child.due <= now:
             child.start()

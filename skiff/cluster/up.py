@@ -177,7 +177,7 @@ def prepare(layout: Layout, s: Settings) -> None:
         cni_bin_dir=next(d for d in CNI_DIRECTORIES if Path(d, "bridge").exists()),
     )
     write_atomically(layout.containerd_config, config)
-    write_atomically(layout.run / "processes.json", json.dumps(specs(layout), indent=1))
+    write_atomically(layout.run / "processes.json", json.dumps(specs(layout, s), indent=1))
 
 
 def make_network(s: Settings) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 of any process while a client loops through a Service: nothing running is disturbed, all comes back."""
+"""Any process is killed while a client loops through a Service, or stops to answer: nothing running is disturbed, all comes back."""
 
 import json
 import os
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from kube import Kube, until
+
+from skiff.cluster.components import SUPERVISOR
 
 APP = """
 apiVersion: apps/v1
@@ -111,12 +113,43 @@ def test_kill(app: Kube, process: str) -> None:
     assert containers(app) == before
 
 
+@pytest.fixture
+def impatient(app: Kube) -> Iterator[Kube]:
+    """Under a supervisor that waits six seconds for an answer, not a minute."""
+    run = app.state_dir / "run"
+    end_supervisor(app)
+    specs = json.loads((run / "processes.json").read_text())
+    (run / "processes.json").write_text(json.dumps([{**s, "patience": 6.0} for s in specs]))
+    supervisor = subprocess.Popen([sys.executable, "-S", "-E", SUPERVISOR, run], stdout=subprocess.DEVNULL)
+    until(lambda: app.pid("supervisor") == supervisor.pid, "the supervisor runs")
+    yield app
+    end_supervisor(app)
+    supervisor.wait()
+    app.skiff("up")
+
+
+def end_supervisor(app: Kube) -> None:
+    os.kill(app.pid("supervisor"), signal.SIGKILL)
+    until(lambda: app.pid("supervisor") == 0, "the supervisor is gone")
+
+
+def test_what_hangs_is_started_again(impatient: Kube) -> None:
+    before = containers(impatient)
+    stopped = {p.values[0]: impatient.pid(p.values[0]) for p in PROCESSES}
+    for pid in stopped.values():
+        os.kill(pid, signal.SIGSTOP)
+    for process, pid in stopped.items():
+        until(lambda name=process, was=pid: impatient.pid(name) not in (0, was), f"{process} is started again")
+    converges(impatient, "after-silence")
+    assert "node was started again" in impatient.skiff("status").stdout
+    assert containers(impatient) == before
+
+
 def test_a_killed_supervisor_is_replaced_by_the_next_up(app: Kube) -> None:
     before = containers(app)
     processes = {p: app.pid(p) for p in ("apiserver", "manager", "node", "containerd")}
     supervisor = app.pid("supervisor")
-    os.kill(supervisor, signal.SIGKILL)
-    until(lambda: app.pid("supervisor") == 0, "the supervisor is gone")
+    end_supervisor(app)
     app.skiff("up")
     assert app.pid("supervisor") not in (0, supervisor)
     assert {p: app.pid(p) for p in processes} == processes
