@@ -225,6 +225,23 @@ def test_the_verdict_becomes_final_when_all_has_ended_and_is_counted():
     assert next_status(given, [], Tally(succeeded=5), how, NOON + 9)["completionTime"] == at(9)
 
 
+ENDS = [
+    pytest.param({"completions": 0}, {}, at(9), ["SuccessCriteriaMet", "Complete"], id="at once: it starts as it ends"),
+    pytest.param({"completions": 0, "suspend": True}, {}, None, ["SuccessCriteriaMet", "Complete"], id="nothing to start"),
+    pytest.param({"suspend": True}, {"succeeded": 5}, None, ["SuccessCriteriaMet"], id="suspended: not before it is resumed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec, before, start, conditions", ENDS)
+def test_a_job_that_ends_has_started(spec, before, start, conditions):
+    given, done = job(before, **spec), Tally(succeeded=before.get("succeeded", 0))
+    given["status"].pop("startTime", None)
+    how = plan(given, [], done, NOON).verdict
+    assert how is not None
+    found = next_status(given, [], done, how, NOON + 9)
+    assert (found.get("startTime"), [c["type"] for c in found["conditions"]]) == (start, conditions)
+
+
 def test_suspending_and_resuming():
     suspended = next_status(job(suspend=True), [], Tally(), None, NOON)
     assert "startTime" not in suspended

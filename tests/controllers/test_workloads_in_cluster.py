@@ -86,6 +86,37 @@ async def test_an_indexed_job_does_each_piece(cluster):
     assert sorted(indexes) == ["0", "1", "2", "3", "4"]
 
 
+INDEXED = {"completionMode": "Indexed", "completions": 4, "parallelism": 4}
+FEWER = {"completions": 2, "parallelism": 2}
+
+
+@pytest.mark.parametrize(
+    "spec, changes, reason",
+    [
+        pytest.param({"completions": 0}, [], "CompletionsReached", id="nothing to do"),
+        pytest.param({"completions": 0, "suspend": True}, [], "CompletionsReached", id="nothing to do, suspended"),
+        pytest.param({"completions": 3, "parallelism": 1}, [{"suspend": True}, {"suspend": False}], "CompletionsReached", id="suspended in between"),
+        pytest.param({"suspend": True}, [{"suspend": False}, {"suspend": True}, {"suspend": False}], "CompletionsReached", id="suspended at first"),
+        pytest.param({"run": "never", "activeDeadlineSeconds": 5}, [], "DeadlineExceeded", id="out of time"),
+        pytest.param({"run": "1s=1", "backoffLimit": 0}, [], "BackoffLimitExceeded", id="it fails"),
+        pytest.param(INDEXED, [FEWER], "CompletionsReached", id="fewer pieces"),
+        pytest.param({**INDEXED, "parallelism": 2}, [FEWER], "CompletionsReached", id="fewer pieces, while some wait"),
+        pytest.param({**INDEXED, "run": "1s=1", "backoffLimitPerIndex": 0}, [], "FailedIndexes", id="every piece fails"),
+        pytest.param({**INDEXED, "run": "1s=1", "backoffLimitPerIndex": 0, "maxFailedIndexes": 1}, [], "MaxFailedIndexesExceeded", id="too many pieces fail"),
+        pytest.param({**INDEXED, "parallelism": 1, "successPolicy": {"rules": [{"succeededCount": 1}]}}, [], "SuccessPolicy", id="enough pieces"),
+    ],
+)  # fmt: skip
+async def test_the_api_takes_every_status_of_a_job(cluster, caplog, spec, changes, reason):
+    await cluster.client.create(JOBS, job(**spec))
+    for change in changes:
+        await asyncio.sleep(1.5)
+        await cluster.client.patch(JOBS, "j", {"spec": change}, "default")
+    found = await ended(cluster)
+    final = get_condition(found, "Complete") or get_condition(found, "Failed")
+    assert final["reason"] == reason
+    assert "is invalid" not in caplog.text
+
+
 async def test_a_deleted_job_takes_its_pods_along(cluster):
     await cluster.client.create(JOBS, job(run="never", parallelism=2, completions=2))
     await cluster.until(lambda: cluster.ready_pods("app=web") == 2)

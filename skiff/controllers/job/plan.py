@@ -152,11 +152,14 @@ def _places(job: Obj, pods: Sequence[Obj], found: Tally, count: int) -> list[int
 
 
 def next_status(job: Obj, pods: Sequence[Obj], found: Tally, how: Verdict | None, now: float) -> Obj:
-    """The verdict becomes final when no pod is left at work and every end is counted."""
+    """The verdict becomes final when no pod is left at work and every end is counted; a suspended job has to be resumed for
+    that, unless there was nothing to do."""
     active = [pod for pod in pods if is_pod_active(pod)]
     terminating = sum(map(is_pod_terminating, pods))
     before = status(job)
     result: Obj = {k: before[k] for k in ("startTime", "completionTime") if before.get(k)}
+    if not is_suspended(job):
+        result.setdefault("startTime", timestamp(now))
     result |= {"ready": sum(map(is_pod_ready, active)), "terminating": terminating}
     if active:
         result["active"] = len(active)
@@ -164,7 +167,8 @@ def next_status(job: Obj, pods: Sequence[Obj], found: Tally, how: Verdict | None
     conditions = list(before.get("conditions") or ())
     if how is not None:
         conditions = _with(conditions, how.type, "True", how.reason, how.message, now)
-        if not active and not terminating and found.flushed:
+        started = "startTime" in result or spec(job).get("completions") == 0
+        if started and not active and not terminating and found.flushed:
             conditions = _with(conditions, how.final, "True", how.reason, how.message, now)
             if how.final == "Complete":
                 result["completionTime"] = timestamp(now)
@@ -177,7 +181,6 @@ def next_status(job: Obj, pods: Sequence[Obj], found: Tally, how: Verdict | None
             if resumed != conditions:
                 result["startTime"] = timestamp(now)
             conditions = resumed
-        result.setdefault("startTime", timestamp(now))
     if conditions:
         result["conditions"] = conditions
     return result
