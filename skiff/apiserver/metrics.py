@@ -102,6 +102,8 @@ class Metrics:
         for found, s in sorted(self._series.items()):
             labels = f'{_labels(found)},component="apiserver"'
             lines += [f'{name}{{{labels},code="{c}"}} {n}' for c, n in sorted(s.terminations.items())]
+        lines.append("# TYPE apiserver_requested_deprecated_apis gauge")
+        lines += [f"apiserver_requested_deprecated_apis{{{labels}}} 1" for labels in sorted(self._deprecated())]
         # The second leaves out what webhooks take, and does not tell dry runs apart.
         for kind, end in (("duration", ""), ("sli_duration", ',dry_run=""')):
             lines.append(f"# TYPE apiserver_request_{kind}_seconds histogram")
@@ -115,6 +117,16 @@ class Metrics:
         lines.append(f"# TYPE {name} gauge")
         lines.append(f'{name}{{request_kind="mutating"}} {self.writing}')
         return [*lines, f'{name}{{request_kind="readOnly"}} {self.reading}']
+
+    def _deprecated(self) -> set[str]:
+        """Labels of what was asked for although it warns of itself."""
+        found = set()
+        for verb, group, version, resource, subresource, _ in self._series:
+            served = self._registry.find(group, version, resource) if resource else None
+            if served is not None and served.resource.warnings and verb:
+                named = zip(NAMES[1:5], (group, version, resource, subresource), strict=True)
+                found.add(",".join(f'{name}="{value}"' for name, value in named) + ',removed_release=""')
+        return found
 
     def _caches(self) -> list[str]:
         caches = [(c, c.codec.gvr) for c in self._registry.hub.caches() if c.loaded]
@@ -156,7 +168,8 @@ class Metrics:
         for (operation, group, resource), times in sorted(self._registry.store_times.items()):
             labels = f'operation="{operation}",group="{group}",resource="{resource}"'
             lines.append(f"etcd_requests_total{{{labels}}} {sum(times.buckets)}")
-        return lines
+        lines.append("# TYPE apiserver_storage_size_bytes gauge")
+        return [*lines, f'apiserver_storage_size_bytes{{storage_cluster_id="etcd-0"}} {self._registry.store.size()}']
 
 
 def scope(info: "RequestInfo") -> str:

@@ -133,6 +133,10 @@ class Store(Protocol):
         """A revision such that every watcher has been handed all events up to it (for bookmarks)."""
         ...
 
+    def size(self) -> int:
+        """Bytes on the disk."""
+        ...
+
     async def compact(self, revision: int) -> None:
         """Forget versions that no read at `revision` or later can see. Idempotent; raises FutureRevision."""
         ...

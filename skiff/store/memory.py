@@ -69,6 +69,9 @@ class MemoryStore:
     def progress(self) -> int:
         return self._fanout.progress()
 
+    def size(self) -> int:
+        return 0
+
     async def compact(self, revision: int) -> None:
         self._check_open()
         if revision > self.revision:

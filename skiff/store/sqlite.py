@@ -121,6 +121,10 @@ class SqliteStore:
     def progress(self) -> int:
         return self._fanout.progress()
 
+    def size(self) -> int:
+        found = (Path(f"{self._path}{end}") for end in ("", "-wal"))
+        return sum(file.stat().st_size for file in found if file.exists())
+
     async def compact(self, revision: int) -> None:
         self._check_open()
         if revision > self.revision:

@@ -34,13 +34,16 @@ def labels_of(text, name):
         pytest.param("apiserver_watch_events_total", {"group", "version", "resource"}, id="events"),
         pytest.param("aggregator_unavailable_apiservice", {"name"}, id="groups that cannot be reached"),
         pytest.param("etcd_request_duration_seconds_bucket", {"operation", "group", "resource", "le"}, id="the store"),
+        pytest.param("apiserver_storage_size_bytes", {"storage_cluster_id"}, id="its size"),
+        pytest.param("apiserver_requested_deprecated_apis", {"group", "version", "resource", "subresource", "removed_release"}, id="old versions"),
         pytest.param("process_cpu_seconds_total", set(), id="the process"),
     ],
-)
+)  # fmt: skip
 def test_names_and_labels(api, name, labels):
     async def scenario(call):
         await call("POST", CM, configmap("c"))
         await call("GET", CM)
+        await call("GET", "/api/v1/componentstatuses")
         call.server.in_flight, call.server.metrics.reading = (1, 1), 1
         admin, call.user = call.user, UserInfo("alice")
         assert (await call("GET", CM)).status == 429

@@ -75,6 +75,19 @@ def test_what_was_written_is_there_after_a_restart(path):
     asyncio.run(test())
 
 
+def test_its_size_is_that_of_its_files(path):
+    async def scenario():
+        store = await SqliteStore.open(path)
+        before = store.size()
+        await store.txn([Put("/a", b"x" * 100_000)])
+        after = store.size()
+        await store.close()
+        return before, after
+
+    before, after = asyncio.run(scenario())
+    assert 0 < before <= after - 100_000
+
+
 def test_a_ttl_survives_a_restart(path):
     async def test():
         first = await SqliteStore.open(path)
