@@ -120,6 +120,11 @@ def _pods_of(job: _Job) -> list[str]:
     return [*(uncounted.get("failed") or ()), *(uncounted.get("succeeded") or ())]
 
 
+def _more_ready(job: _Job) -> bool:
+    ready = job.status.get("ready")
+    return ready is not None and ready > (job.status.get("active") or 0)
+
+
 def _no_need_to_start(job: _Job) -> bool:
     return job.spec.get("suspend") is True and job.completions == 0
 
@@ -141,7 +146,7 @@ _RULES: tuple[tuple[str, set[str], Rule], ...] = (
     ("failedIndexes", {"failedIndexes"}, _when(lambda j: j.status.get("failedIndexes") is not None and j.spec.get("backoffLimitPerIndex") is None, "cannot set non-null failedIndexes when backoffLimitPerIndex is null")),
     ("failedIndexes", {"failedIndexes", "completedIndexes"}, _overlap),
     ("terminating", {"Finished", "terminating"}, _when(lambda j: (j.status.get("terminating") or 0) > 0 and "Finished" in j.true, "terminating>0 is invalid for finished job")),
-    ("ready", {"ready", "active"}, _when(lambda j: (j.status.get("ready") or 0) > (j.status.get("active") or 0), "cannot set more ready pods than active")),
+    ("ready", {"ready", "active"}, _when(_more_ready, "cannot set more ready pods than active")),
     ("conditions", set(), _conditions("SuccessCriteriaMet", "Failed", words="cannot set SuccessCriteriaMet=True and Failed=true conditions")),
     ("conditions", set(), _conditions("SuccessCriteriaMet", "FailureTarget", words="cannot set SuccessCriteriaMet=True and FailureTarget=true conditions")),
     ("conditions", set(), _when(lambda j: j.spec.get("successPolicy") is not None and "Complete" in j.true and "SuccessCriteriaMet" not in j.true, "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True")),

@@ -74,6 +74,7 @@ CASES = [
     pytest.param(PER_INDEX, NONE, {"failedIndexes": "x,3", "completedIndexes": "y,3"}, [COMPLETED.format("y,3", 'cannot convert string to integer for index: "y"'), FAILING.format("x,3", 'cannot convert string to integer for index: "x"'), OVERLAP.format("x,3", 3)], id="failed and completed, as far as they can be read"),
     pytest.param(FIXED, {"completedIndexes": "9"}, {"completedIndexes": "9", "active": 1}, [], id="indexes that a smaller spec left behind"),
     pytest.param({}, NONE, {"ready": 1}, [READY.format(1)], id="ready, not active"),
+    pytest.param({}, NONE, {"active": -1}, [f"status.active: {NOT_LESS}"], id="active less than nothing, nobody says how many are ready"),
     pytest.param({}, {"active": 1, "ready": 2}, {"active": 1, "ready": 2, "failed": 1}, [], id="what was wrong before and has not changed"),
     pytest.param({}, DONE, but(DONE, "completionTime", conditions=holds("SuccessCriteriaMet")), [LOST_DONE], id="complete no more"),
     pytest.param({}, FAILED, but(FAILED, conditions=[]), [CONDITIONS + "disable the terminal Failed=True condition", CONDITIONS + "disable the terminal FailureTarget=True condition"], id="failed no more"),
