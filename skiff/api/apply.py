@@ -195,7 +195,7 @@ class _Request:
 
 def conflict(found: Iterable[tuple[Entry, Path]]) -> StatusError:
     """409 with one cause per field, grouped by manager in the message."""
-    conflicts = sorted(found, key=lambda c: (identity(c[0]), c[1]))
+    conflicts = sorted(found, key=lambda c: (identity(c[0]), _upper_first(c[1])))
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {_manager_text(e)}", "field": path_text(path)}
         for e, path in conflicts
@@ -208,6 +208,11 @@ def conflict(found: Iterable[tuple[Entry, Path]]) -> StatusError:
         lines.setdefault(f"conflicts with {_manager_text(e)}:", []).append(f"- {path_text(path)}")
     text = "\n".join(line for manager, paths in lines.items() for line in (manager, *paths))
     return status_error(409, "Conflict", f"Apply failed with {len(conflicts)} conflicts: {text}", {"causes": causes})
+
+
+def _upper_first(path: Path) -> list[tuple[bool, str]]:
+    """The order in which upstream walks a set: at each place what is a member, then what has members below it."""
+    return [(i < len(path), element) for i, element in enumerate(path, 1)]
 
 
 def _manager_text(entry: Entry) -> str:

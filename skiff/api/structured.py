@@ -157,34 +157,29 @@ def _compare_maps(old: dict[str, Any], new: dict[str, Any], node: Node, into: Co
                 _compare(before, value, child(node, key), f"f:{key}", into)
             continue
         field = child(node, key)
-        if exists(node, key, field):
-            _compare(None, value, field, f"f:{key}", into)
-        else:
+        if not exists(node, key, field):
             into.added[f"f:{key}"] = whole(value, field)
+        elif value:
+            _compare(type(value)(), value, field, f"f:{key}", into)
     for key, value in old.items():
         if key not in new:
             field = child(node, key)
-            if exists(node, key, field):
-                _compare(value, None, field, f"f:{key}", into)
-            else:
+            if not exists(node, key, field):
                 into.removed[f"f:{key}"] = whole(value, field)
+            elif value:
+                _compare(value, type(value)(), field, f"f:{key}", into)
 
 
 def _compare(old: Any, new: Any, node: Node, element: str, into: Comparison) -> None:
-    """Two values that are both there; None stands for an empty one."""
-    if not old and not new:
-        if old is not None and new is not None:
-            into.modified[element] = LEAF
-        return
-    kind = type(old if old is not None else new)
+    """Two values that are both there and differ. A null is of no kind."""
+    known = new if old is None else old
     below = Comparison()
-    other_kind = old is not None and new is not None and type(new) is not kind
-    if other_kind:  # what was inside of it has gone, too
+    if old is not None and new is not None and type(new) is not type(old):  # what was inside of it has gone, too
         into.modified[element] = LEAF
         _compare_maps(_inside(old, node), _inside(new, node), node, below)
-    elif is_leaf(node, old if old is not None else new):
+    elif is_leaf(node, known) or not (old or new):
         into.modified[element] = LEAF
-    elif kind is dict:
+    elif isinstance(known, dict):
         _compare_maps(old or {}, new or {}, node, below)
     elif node is not None:
         _compare_lists(old or [], new or [], node, below)

@@ -108,6 +108,16 @@ def test_several_conflicts_are_grouped_by_manager():
     )
 
 
+def test_conflicts_are_told_from_above():
+    """As upstream walks a set: what is at a place comes before what is further down at another."""
+    live = config({"a": "1"}, labels={"l": "1"})
+    live = ssa(None, {**live, "immutable": False}, "x")
+    with pytest.raises(StatusError) as raised:
+        ssa(live, {**config({"a": "2"}, labels={"l": "2"}), "immutable": True})
+    fields = [cause["field"] for cause in raised.value.status["details"]["causes"]]
+    assert fields == [".immutable", ".data.a", ".metadata.labels.l"]
+
+
 def test_a_conflict_with_a_subresource_names_it():
     live = ssa(None, config({"a": "1"}))
     new = config({"a": "2"})
