@@ -5,11 +5,14 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from skiff import env
 from skiff.api.types import Obj
+from skiff.client import metrics
+from skiff.client.metrics import Rows
 from skiff.kubelet import qos
 from skiff.kubelet.host import Host, Usage
 from skiff.kubelet.node import Health, threshold
@@ -23,6 +26,9 @@ from skiff.kubelet.worker import Phase, Termination
 
 log = logging.getLogger(__name__)
 
+SIGNALS = {"memory": "memory.available", "ephemeral-storage": "nodefs.available", "inodes": "nodefs.inodesFree"}
+"""Upstream's name of the signal by what runs short."""
+VOLUME_SIGNAL = "emptydirfs.limit"
 TRANSITION_SECONDS = 300.0
 """How long a pressure condition stays after the pressure has gone."""
 
@@ -57,7 +63,7 @@ def rank(pods: Sequence[Obj], used: Mapping[str, int], resource: str) -> list[Ob
 
 
 class Pressure:
-    """`changed` is called when a condition turns."""
+    """`changed` is called when a condition turns. evictions: how many, by signal."""
 
     def __init__(self, *, host: Host, pods: PodManager, options: Options):
         self._host = host
@@ -65,6 +71,14 @@ class Pressure:
         self._options = options
         self._since: dict[str, float] = {}
         self.changed: Callable[[], None] = lambda: None
+        self.evictions: Counter[str] = Counter()
+        metrics.sources["eviction"] = self._lines
+
+    def _lines(self) -> list[str]:
+        rows = Rows("kubelet_")
+        for signal, count in sorted(self.evictions.items()):
+            rows.add("evictions", "counter", f'eviction_signal="{signal}"', count)
+        return rows.lines()
 
     def health(self, problem: str) -> Health:
         now = env.epoch()
@@ -103,9 +117,10 @@ class Pressure:
                 f"The node was low on resource: {signal.resource}. Threshold quantity: {signal.limit}, "
                 f"available: {signal.available}. "
             )
-            self._evict(parts, victims[0], text, grace_s=0)
+            self._evict(parts, victims[0], SIGNALS[signal.resource], text, grace_s=0)
 
-    def _evict(self, parts: Parts, pod: Obj, message: str, *, grace_s: float) -> None:
+    def _evict(self, parts: Parts, pod: Obj, signal: str, message: str, *, grace_s: float) -> None:
+        self.evictions[signal] += 1
         parts.recorder.event(pod, "Warning", "Evicted", message)
         self._pods.evict(pod["metadata"]["uid"], Termination(grace_s, StartFailure("Evicted", message)))
 
@@ -125,5 +140,5 @@ class Pressure:
             for name, limit in limits.items():
                 if sizes.get(name, 0) > quantity.value(limit):
                     text = f'Usage of EmptyDir volume "{name}" exceeds the limit "{limit}". '
-                    self._evict(parts, worker.pod, text, grace_s=1)
+                    self._evict(parts, worker.pod, VOLUME_SIGNAL, text, grace_s=1)
                     break

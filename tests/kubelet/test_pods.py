@@ -9,6 +9,7 @@ import pytest
 from skiff import env
 from skiff.api.gvr import CONFIGMAPS, LEASES, NODES, PODS
 from skiff.api.types import Obj
+from skiff.client import metrics
 from skiff.kubelet.options import Options
 from skiff.testing import run
 from skiff.testing.builders import container, pod
@@ -434,6 +435,7 @@ def test_memory_pressure_evicts() -> None:
         assert found["status"]["message"].startswith("The node was low on resource: memory. ")
         conditions = (await n.client.get(NODES, "node-1"))["status"]["conditions"]
         assert ("MemoryPressure", "True") in [(c["type"], c["status"]) for c in conditions]
+        assert 'kubelet_evictions{eviction_signal="memory.available"} 1' in metrics.render()
 
     on_node(scenario, Options(resync_seconds=0, memory_available_hard="15Gi"))
 
