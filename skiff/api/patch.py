@@ -6,6 +6,7 @@ leniency is part of the API: `replace` of a missing field adds it, negative indi
 tests equal to null. Strategic merge patch is in strategic.py.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,8 +18,16 @@ MAX_OPERATIONS = 10_000
 MAX_COPIED_BYTES = 3 * 1024 * 1024
 
 
-class _DoesNotApply(Exception):
-    """The patch is well-formed but not for this document."""
+class DoesNotApply(Exception):
+    """The patch is well-formed but not for this document. The message is that of upstream's library."""
+
+
+class _NoParent(Exception):
+    """There is nothing that the last step of a pointer could be in."""
+
+
+class _Wrong(Exception):
+    """What the last step of a pointer cannot be."""
 
 
 def unprocessable() -> StatusError:
@@ -32,19 +41,28 @@ def unprocessable() -> StatusError:
 def json_patch(document: Obj, operations: Any) -> Obj:
     """Raises StatusError: 400 for a malformed patch, 413 for too many operations, 422 if it does not apply."""
     _check_shape(operations)
-    root: Any = document
-    copied = 0
     try:
-        for op in operations:
-            if op.get("op") == "copy":
-                copied += len(orjson.dumps(_get(root, _tokens(op, "from"))))
-                if copied > MAX_COPIED_BYTES:
-                    raise _DoesNotApply
-            root = _apply(root, op)
-    except _DoesNotApply:
+        root = apply_operations(document, operations)
+    except DoesNotApply:
         raise unprocessable() from None
     if not isinstance(root, dict):
         raise unprocessable()
+    return root
+
+
+def apply_operations(document: Obj, operations: Sequence[Mapping[str, Any]]) -> Any:
+    """What becomes of the document. Raises DoesNotApply."""
+    root: Any = document
+    copied = 0
+    for op in operations:
+        if op.get("op") == "copy":
+            copied += len(orjson.dumps(_value(root, op, "copy", "from", "for from")))
+            if copied > MAX_COPIED_BYTES:
+                raise DoesNotApply(
+                    f"Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the "
+                    f"limit {MAX_COPIED_BYTES}"
+                )
+        root = _apply(root, op)
     return root
 
 
@@ -73,32 +91,83 @@ def _undecodable(value: Any, target: str) -> StatusError:
     return bad_request(f"error decoding patch: json: cannot unmarshal {found} into {target}")
 
 
-def _apply(root: Any, op: Obj) -> Any:
-    kind = op.get("op")
+def _apply(root: Any, op: Mapping[str, Any]) -> Any:
+    kind = op.get("op") or ""
     if kind == "move":
-        source = _tokens(op, "from")
-        value = _get(root, source)
-        return _change(_change(root, source, _remove), _tokens(op, "path"), _add, value)
+        value = _value(root, op, kind, "from", "for path")
+        root = _changed(root, op, kind, "from", _remove)
+        return _changed(root, op, kind, "path", _add, value)
     if kind == "copy":
-        return _change(root, _tokens(op, "path"), _add, _get(root, _tokens(op, "from")))
+        return _changed(root, op, kind, "path", _add, _value(root, op, kind, "from", "for from"))
     if kind == "test":
-        found = root if op.get("path") == "" else _get(root, _tokens(op, "path"))
+        found = root if op.get("path") == "" else _value(root, op, kind, "path", "for path")
         if not _equal(found, op.get("value")):
-            raise _DoesNotApply
+            raise DoesNotApply(f"testing value {op['path']} failed: test failed")
         return root
     if kind == "replace" and op.get("path") == "":
-        return op.get("value")
-    change = {"add": _add, "remove": _remove, "replace": _set}.get(kind or "")
+        if not isinstance(op.get("value"), (dict, list)):
+            raise DoesNotApply("replace operation value must be object or array: %!w(<nil>)")
+        return op["value"]
+    change = {"add": _add, "remove": _remove, "replace": _set}.get(kind)
     if change is None:
-        raise _DoesNotApply
-    return _change(root, _tokens(op, "path"), change, op.get("value"))
+        raise DoesNotApply(f"Unexpected kind: {kind or 'unknown'}")
+    return _changed(root, op, kind, "path", change, op.get("value"))
 
 
-def _tokens(op: Obj, field: str) -> list[str]:
-    """The decoded steps of a JSON pointer (RFC 6901); there is at least one."""
+_MISSING: Mapping[tuple[str, str], str] = {
+    ("add", "path"): 'doc is missing path: "{}"',
+    ("remove", "path"): 'doc is missing path: "{}"',
+    ("replace", "path"): "doc is missing path: {}",
+    ("test", "path"): "is missing path: {}",
+    ("move", "from"): "doc is missing from path: {}",
+    ("copy", "from"): "doc is missing from path: {}",
+    ("move", "path"): "doc is missing destination path: {}",
+    ("copy", "path"): "doc is missing destination path: {}",
+}
+
+
+def _pointer(op: Mapping[str, Any], kind: str, field: str) -> str:
     pointer = op.get(field)
-    if pointer is None or "/" not in pointer:
-        raise _DoesNotApply
+    if pointer is None:
+        what = "operation, missing from field: " if field == "from" else "operation missing path field: "
+        what = "" if kind in ("add", "remove") else what
+        raise DoesNotApply(f"{kind} operation failed to decode {field}: {what}missing value")
+    return str(pointer)
+
+
+def _value(root: Any, op: Mapping[str, Any], kind: str, field: str, where: str) -> Any:
+    """What stands there. Raises DoesNotApply."""
+    pointer = _pointer(op, kind, field)
+    try:
+        return _get(root, _tokens(pointer))
+    except _NoParent:
+        raise _missing(kind, field, pointer) from None
+    except _Wrong as e:
+        raise DoesNotApply(f"error in {kind} {where}: '{pointer}': {e}") from None
+
+
+def _changed(root: Any, op: Mapping[str, Any], kind: str, field: str, change: Any, value: Any = None) -> Any:
+    """A copy along the path, with `change` done at its end. Raises DoesNotApply."""
+    pointer = _pointer(op, kind, field)
+    try:
+        return _change(root, _tokens(pointer), change, value)
+    except _NoParent:
+        raise _missing(kind, field, pointer) from None
+    except _Wrong as e:
+        if kind == "replace":
+            raise DoesNotApply(f"replace operation does not apply: doc is missing key: {pointer}: missing value") from e
+        where = "error while adding value during copy" if kind == "copy" else f"error in {kind} for path: '{pointer}'"
+        raise DoesNotApply(f"{where}: {e}") from None
+
+
+def _missing(kind: str, field: str, pointer: str) -> DoesNotApply:
+    return DoesNotApply(f"{kind} operation does not apply: {_MISSING[kind, field].format(pointer)}: missing value")
+
+
+def _tokens(pointer: str) -> list[str]:
+    """The decoded steps of a JSON pointer (RFC 6901); there is at least one."""
+    if "/" not in pointer:
+        raise _NoParent
     return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
 
 
@@ -108,32 +177,37 @@ def _get(container: Any, tokens: list[str]) -> Any:
         container = _step(container, token)
     if isinstance(container, dict):
         return container.get(tokens[-1])
-    return _step(container, tokens[-1])
+    if isinstance(container, list):
+        return container[_index(tokens[-1], len(container))]
+    raise _NoParent
 
 
 def _step(container: Any, token: str) -> Any:
     if isinstance(container, dict) and token in container:
         return container[token]
     if isinstance(container, list):
-        return container[_index(token, len(container))]
-    raise _DoesNotApply
+        try:
+            return container[_index(token, len(container))]
+        except _Wrong:
+            raise _NoParent from None
+    raise _NoParent
 
 
 def _index(token: str, length: int) -> int:
     """A position in a list of that length; negative ones count from the end."""
     digits = token[1:] if token[:1] in ("-", "+") else token
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 9:
-        raise _DoesNotApply
+        raise _Wrong(f'strconv.Atoi: parsing "{token}": invalid syntax')
     i = int(token)
     if not -length <= i < length:
-        raise _DoesNotApply
+        raise _Wrong(f"Unable to access invalid index: {i}: invalid index referenced")
     return i % length
 
 
 def _change(container: Any, tokens: list[str], change: Any, value: Any = None) -> Any:
     """A copy along the path, with `change` done to the innermost container."""
     if not isinstance(container, (dict, list)):
-        raise _DoesNotApply
+        raise _NoParent
     container = container.copy()
     if len(tokens) == 1:
         change(container, tokens[0], value)
@@ -165,7 +239,7 @@ def _remove(container: Any, key: str, value: Any) -> None:
     elif key in container:
         del container[key]
     else:
-        raise _DoesNotApply
+        raise _Wrong(f"Unable to remove nonexistent key: {key}: missing value")
 
 
 def _equal(a: Any, b: Any) -> bool:

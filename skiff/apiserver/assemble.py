@@ -21,6 +21,7 @@ from skiff.api.gvr import (
 from skiff.api.types import GVR
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.admission.builtin import plugins
+from skiff.apiserver.admission.webhooks.configuration import MUTATING, VALIDATING
 from skiff.apiserver.allocators import ServiceAllocators
 from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.server import APIServer
@@ -43,6 +44,8 @@ READ_BY_PLUGINS = (
     INGRESSCLASSES,
     SERVICECIDRS,
     IPADDRESSES,
+    MUTATING,
+    VALIDATING,
 )
 """What plugins look up without waiting; these caches are filled before the first request."""
 
@@ -74,6 +77,9 @@ def admit(
             registry.lookup,
             client=client_of(server),
             allocators=allocators,
+            registry=registry,
+            authorization=server.authorization,
+            metrics=server.metrics.admission,
             escalation=guard,
             enable=enable,
             disable=disable,

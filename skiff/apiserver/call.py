@@ -27,7 +27,8 @@ _CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 
 @dataclass(slots=True)
 class Call:
-    """params: the query. warnings: sentences that become Warning headers. repeated: what a YAML body says twice."""
+    """params: the query. warnings: sentences that become Warning headers. repeated: what a YAML body says twice. deadline:
+    when it has to be answered, by the loop's clock; None: reads, and what lasts."""
 
     server: "APIServer"
     request: Request
@@ -37,6 +38,7 @@ class Call:
     params: dict[str, list[str]]
     warnings: list[str] = field(default_factory=list)
     repeated: Sequence[str] = ()
+    deadline: float | None = None
 
     @property
     def namespace(self) -> str:
@@ -100,6 +102,7 @@ class Call:
             dry_run=dry_run,
             options=options,
             warnings=self.warnings,
+            deadline=self.deadline,
         )
 
     def manager(self, given: str) -> str:

@@ -6,7 +6,7 @@ Source: upstream apiserver pkg/registry/rest/{meta,create,update}.go and apimach
 from typing import Any
 
 from skiff import env
-from skiff.api import names
+from skiff.api import managedfields, names
 from skiff.api.errors import FieldError, bad_request, conflict, forbidden_field, invalid, required
 from skiff.api.metachecks import common_errors
 from skiff.api.resources import Resource
@@ -56,6 +56,21 @@ def single_owners(meta: Obj, when: str = "") -> list[str]:
         f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
         f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}"
     ]
+
+
+def sound_managers(meta: Obj, before: Any) -> list[str]:
+    """Managed fields that a webhook or a policy broke are those of `before` again, in place. Returns a warning if so."""
+    try:
+        managedfields.decode(meta.get("managedFields") or ())
+        return []
+    except ValueError as e:
+        meta["managedFields"] = before
+        if before is None:
+            del meta["managedFields"]
+        return [
+            ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+            f"admission controller; please fix your requests: {e}"
+        ]
 
 
 def fill(meta: Obj) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.client import metrics as process
 from skiff.client.metrics import Histogram
 
@@ -63,6 +64,7 @@ class Metrics:
     def __init__(self, registry: "Registry"):
         self._registry = registry
         self._series: dict[Labels, Series] = {}
+        self.admission = AdmissionMetrics()
         self.reading = 0
         self.writing = 0
 
@@ -87,7 +89,8 @@ class Metrics:
 
     def render(self, more: Sequence[str] = ()) -> bytes:
         """more: lines of others."""
-        lines = [*self._requests(), *self._caches(), *self._elsewhere(), *self._store(), *more, *process.render()]
+        lines = [*self._requests(), *self._caches(), *self._elsewhere(), *self._store(), *self.admission.render()]
+        lines += [*more, *process.render()]
         return ("\n".join(lines) + "\n").encode()
 
     def _requests(self) -> list[str]:

@@ -116,6 +116,14 @@ class Registry:
     def served(self, gvr: GVR) -> Served | None:
         return self.find(gvr.group, gvr.version, gvr.plural)
 
+    def equivalents(self, gvr: GVR) -> list[GVR]:
+        """Of all resources that show the same stored objects, this one among them."""
+        served = self.served(gvr)
+        if served is None:
+            return [gvr]
+        prefix = served.codec.prefix
+        return [s.gvr for plurals in self.table.values() for s in plurals.values() if s.codec.prefix == prefix]
+
     def count(self, info: RequestInfo) -> int:
         """How many objects the resource of a request has; 0 as long as that is not known."""
         served = self.find(info.group, info.version, info.resource)

@@ -4,7 +4,7 @@ A resource that is stored under another version or group (`Resource.storage`) sh
 converted on the way; the usual one is served from the cache's bytes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -31,8 +31,15 @@ class Decoder(Protocol):
     def check_applied(self, obj: Obj) -> Obj: ...
 
 
+class Converter(Protocol):
+    """As skiff.apiserver.apiextensions.conversion.Webhook."""
+
+    async def convert(self, objects: Sequence[Obj], api_version: str) -> list[Obj]: ...
+
+
 class Served:
-    """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that.
+    """native: served from the cache as it is. convert: makes the bytes to store, where a webhook is needed for that;
+    webhook: this one.
     companions: from an object before and after a write (None: there is none) what is to be written along with it."""
 
     __slots__ = (
@@ -51,6 +58,7 @@ class Served:
         "native",
         "node_of",
         "resource",
+        "webhook",
     )
 
     def __init__(
@@ -72,6 +80,7 @@ class Served:
         self._form: protobuf.Form | None = None
         self._formed = False
         self.convert: Callable[[Obj], Awaitable[bytes]] | None = None
+        self.webhook: Converter | None = None
         self.companions: Callable[[Obj | None, Obj | None], list[Put | Delete]] | None = None
         self.item_cut = 0 if resource.custom else codec.head.index(b'"metadata"')
         """How much of an object's JSON is left out where it stands in a list: the opening, with version and kind."""

@@ -100,6 +100,7 @@ class APIServer:
         self.closing = True
         for watcher in list(self.watchers):
             watcher.finish()
+        await self.admission.close()
         await self.registry.close()
         if self.backends is not None:
             await self.backends.close()
@@ -191,7 +192,8 @@ class APIServer:
         try:
             if reads or info.subresource in LONG_RUNNING:
                 return await verb(call)  # reads wait for the cache at most, which has a deadline of its own
-            async with asyncio.timeout(allotted(params, self.timeout_s)):
+            async with asyncio.timeout(allotted(params, self.timeout_s)) as limit:
+                call.deadline = limit.when()
                 return await verb(call)
         except StatusError as e:
             call.warn_with(e)

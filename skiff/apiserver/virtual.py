@@ -10,7 +10,7 @@ import orjson
 
 from skiff.api.errors import method_not_supported, not_found
 from skiff.api.types import Obj
-from skiff.apiserver import components, metadata, options, selection
+from skiff.apiserver import components, options, selection
 from skiff.apiserver.authn.bearer import Bearer
 from skiff.apiserver.authn.openid import OpenIDDiscovery
 from skiff.apiserver.authn.reviews import self_subject_review, token_review
@@ -20,6 +20,7 @@ from skiff.apiserver.authz.rbac import RBAC
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
 from skiff.apiserver.subresources import binding
+from skiff.apiserver.subresources.bodies import admit
 from skiff.wire.messages import Response
 
 Verb = Callable[[Call], Awaitable[Response]]
@@ -45,10 +46,7 @@ def _review(answer: Answer) -> Verb:
     async def create(call: Call) -> Response:
         wanted = options.write_options(call.params, "CreateOptions")
         obj = call.decode(call.body(), wanted.field_validation, call.raw_json())
-        metadata.match_namespace(obj["metadata"], call.namespace)
-        attrs = call.attributes("CREATE", obj, None, wanted.as_object("CreateOptions"), dry_run=wanted.dry_run)
-        await call.server.admission.mutate(attrs)
-        await call.server.admission.validate(attrs)
+        obj = await admit(call, obj, wanted, obj["metadata"].get("name", ""))
         return call.answer_obj(await answer(call, obj), 201)
 
     return create

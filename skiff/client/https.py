@@ -63,6 +63,7 @@ class HTTPSTransport:
         self._open: set[_Connection] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._retired = False
 
     async def send(self, request: Request) -> Response:
         """See Transport. With scratch["stream"] the answer's body is a stream, to be read to its end or closed."""
@@ -113,6 +114,14 @@ class HTTPSTransport:
         if self._reaper is not None:
             self._reaper.cancel()
         for connection in list(self._open):
+            connection.abort()
+
+    def retire(self) -> None:
+        """Keeps no connection from here on; requests in flight end as they would."""
+        self._retired = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+        for connection in list(self._idle):
             connection.abort()
 
     async def _exchange(self, method: str, data: bytes, *, stream: bool) -> Response:
@@ -183,7 +192,7 @@ class HTTPSTransport:
 
     def release(self, connection: "_Connection") -> None:
         """A connection has finished its exchange: keep it or close it."""
-        if self._closed or not connection.usable() or len(self._idle) >= MAX_IDLE:
+        if self._closed or self._retired or not connection.usable() or len(self._idle) >= MAX_IDLE:
             connection.abort()
             return
         self._idle.append(connection)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from skiff.api.cel import types
 from skiff.api.cel.access import Field
-from skiff.api.cel.env import Env
+from skiff.api.cel.env import Env, Program
 from skiff.api.cel.errors import CompileError, ProgramError
 from skiff.api.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
 from skiff.api.cel.parser import deep_stack, parse
@@ -109,6 +109,10 @@ class Expressions:
         why, kind = self._compile(expression, (), True)
         self.variables[name] = kind
         return why
+
+    def program(self, expression: str) -> Program:
+        """To be evaluated. Raises CompileError, ProgramError."""
+        return self._environment(True).compile(expression)
 
     def _compile(self, expression: str, expected: tuple[str, ...], authorizer: bool) -> tuple[str, Type]:
         try:

@@ -1,7 +1,7 @@
 """The built-in admission plugins, in upstream's order (pkg/kubeapiserver/options/plugins.go).
 
 Places kept free: PodSecurity after TaintNodesByCondition; CertificateApproval, -Signing and -SubjectRestriction after
-RuntimeClass; webhooks and policies before ServiceAllocation (mutating) and before ResourceQuota (validating).
+RuntimeClass; policies before the webhooks of their kind (mutating, validating).
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,10 @@ from skiff.apiserver.admission.certificaterequester import CertificateRequester
 from skiff.apiserver.admission.defaultingressclass import DefaultIngressClass
 from skiff.apiserver.admission.defaultstorageclass import DefaultStorageClass
 from skiff.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from skiff.apiserver.admission.forms import Forms
 from skiff.apiserver.admission.limitranger import LimitRanger
+from skiff.apiserver.admission.matching import Matcher
+from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from skiff.apiserver.admission.noderestriction import NodeRestriction
 from skiff.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
@@ -23,9 +26,15 @@ from skiff.apiserver.admission.serviceaccount import ServiceAccount
 from skiff.apiserver.admission.serviceallocation import ServiceAllocation
 from skiff.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
 from skiff.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from skiff.apiserver.admission.webhooks.calling import Caller
+from skiff.apiserver.admission.webhooks.configuration import MUTATING, VALIDATING, Configurations
+from skiff.apiserver.admission.webhooks.mutating import MutatingAdmissionWebhook
+from skiff.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 from skiff.apiserver.allocators import ServiceAllocators
+from skiff.apiserver.authz import Authorization
 from skiff.apiserver.authz.escalation import Escalation
 from skiff.apiserver.lookup import Lookup
+from skiff.apiserver.registry import Registry
 from skiff.client.rest import Client
 
 ALWAYS = frozenset(("CertificateRequester", "ServiceAllocation", "RBACEscalation"))
@@ -37,12 +46,22 @@ def plugins(
     *,
     client: Client,
     allocators: ServiceAllocators,
+    registry: Registry,
+    authorization: Authorization | None = None,
+    metrics: AdmissionMetrics | None = None,
     escalation: Escalation | None = None,
     enable: Iterable[str] = (),
     disable: Iterable[str] = (),
 ) -> list[Plugin]:
-    """client: for what plugins write, with every right. escalation: with RBAC on. Raises ValueError for an unknown name
-    in `enable` or `disable` (the names of kube-apiserver's flags; all of ours are on by default)."""
+    """client: for what plugins write, with every right. registry, authorization, metrics: what webhooks are shown, what
+    their conditions ask, and where they are counted. escalation: with RBAC on. Raises ValueError for an unknown name in
+    `enable` or `disable` (the names of kube-apiserver's flags; all of ours are on by default)."""
+    forms, counted = Forms(registry), metrics or AdmissionMetrics()
+    matcher = Matcher(lookup, forms.equivalents)
+
+    def caller(step: str, condition_step: str) -> Caller:
+        return Caller((step, condition_step), forms, matcher, authorization, counted)
+
     chain: list[Plugin] = [
         CertificateRequester(),
         NamespaceLifecycle(lookup),
@@ -57,7 +76,9 @@ def plugins(
         PersistentVolumeClaimResize(lookup),
         RuntimeClass(lookup),
         DefaultIngressClass(lookup),
+        MutatingAdmissionWebhook(Configurations(MUTATING, lookup), caller("admit", "admit")),
         ServiceAllocation(allocators),
+        ValidatingAdmissionWebhook(Configurations(VALIDATING, lookup), caller("validating", "validate")),
         ResourceQuota(lookup, client),
     ]
     if escalation is not None:

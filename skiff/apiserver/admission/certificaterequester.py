@@ -8,6 +8,7 @@ from skiff.apiserver.admission import Attributes, Plugin
 
 class CertificateRequester(Plugin):
     name = "CertificateRequester"
+    last = True
     operations = frozenset(("CREATE",))
     resources = frozenset(("certificatesigningrequests.certificates.k8s.io",))
 

@@ -27,6 +27,7 @@ _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 class ServiceAllocation(Plugin):
     name = "ServiceAllocation"
+    last = True
     resources = frozenset(("services",))
 
     def __init__(self, allocators: ServiceAllocators):

@@ -4,24 +4,17 @@ A definition's `Webhook` is called with all objects of a batch at once. What com
 may change labels and annotations. Source: apiextensions-apiserver pkg/apiserver/conversion/webhook_converter.go.
 """
 
-import ssl
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from skiff import env
 from skiff.api.errors import StatusError, status_error
-from skiff.api.gvr import SERVICES
 from skiff.api.metachecks import embedded_errors
-from skiff.api.resources.fields import get
 from skiff.api.types import Obj
 from skiff.apiserver.lookup import Lookup
-from skiff.client.https import HTTPSTransport
-from skiff.wire.messages import Request
-from skiff.wire.tls import client_context
+from skiff.apiserver.webhookclient import CallError, WebhookClient
 
 GROUP = "apiextensions.k8s.io"
 TIMEOUT_S = 30.0
@@ -33,12 +26,10 @@ class Webhook:
 
     def __init__(self, conversion: Mapping[str, Any], group: str, kind: str, lookup: Lookup):
         webhook = conversion.get("webhook") or {}
-        self._config: Mapping[str, Any] = webhook.get("clientConfig") or {}
+        self._client = WebhookClient(webhook.get("clientConfig") or {}, lookup)
         self._review = next((v for v in webhook.get("conversionReviewVersions") or () if v in KNOWN), "")
         self._group = group
         self._kind = kind
-        self._lookup = lookup
-        self._tls: ssl.SSLContext | None = None
 
     async def convert(self, objects: Sequence[Obj], api_version: str) -> list[Obj]:
         """All objects in this version; those that have it already are not sent. Raises StatusError 500."""
@@ -53,7 +44,7 @@ class Webhook:
                 raise ValueError(f"returned {len(converted)} objects, expected {len(asked)}")
             for i, obj in zip(foreign, converted, strict=True):
                 result[i] = _merged(objects[i], obj, api_version)
-        except (ValueError, ConnectionError, OSError) as e:
+        except (ValueError, CallError, StatusError) as e:
             raise self._failed(asked[0], e) from e
         return result
 
@@ -73,47 +64,11 @@ class Webhook:
         return _objects(answer, uid, version)
 
     async def _post(self, body: bytes) -> bytes:
-        transport, path = await self._transport()
-        headers = {"content-type": "application/json", "accept": "application/json"}
-        request = Request("POST", path, headers=headers, body=body, raw_path=path)
-        request.scratch["timeout_s"] = TIMEOUT_S
-        try:
-            response = await transport.send(request)
-        finally:
-            await transport.close()
-        if response.status != 200:
-            raise ValueError(f"the server responded with the status code {response.status}")
-        return response.body
+        return await self._client.post(body, TIMEOUT_S)
 
-    async def _transport(self) -> tuple[HTTPSTransport, str]:
-        tls = self._context()
-        url = self._config.get("url")
-        if url:
-            parts = urlsplit(url)
-            return HTTPSTransport(f"https://{parts.netloc}", tls), parts.path or "/"
-        service = self._config.get("service") or {}
-        name, namespace, port = service.get("name", ""), service.get("namespace", ""), service.get("port", 443)
-        found = await self._lookup.fresh(SERVICES, namespace, name)
-        if found is None:
-            raise ValueError(f'service "{name}" not found')
-        address = get(found, "spec", "clusterIP") or ""
-        if get(found, "spec", "type") == "ExternalName":
-            address = get(found, "spec", "externalName") or ""
-        if address in ("", "None"):
-            raise ValueError(f'service "{name}" has no cluster IP')
-        if not any(p.get("port") == port for p in get(found, "spec", "ports") or ()):
-            raise ValueError(f'no service port {port} found for service "{name}"')
-        literal = f"[{address}]" if ":" in address else address
-        transport = HTTPSTransport(f"https://{literal}:{port}", tls, server_name=f"{name}.{namespace}.svc")
-        path = service.get("path") or "/"
-        return transport, path if path.startswith("/") else "/" + path
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            bundle = self._config.get("caBundle") or ""
-            self._tls = client_context(ca_data=b64decode(bundle).decode("ascii", "replace").strip())
-            self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return self._tls
+    def retire(self) -> None:
+        """The definition is gone, or another one now."""
+        self._client.retire()
 
 
 def _objects(answer: Any, uid: str, version: str) -> list[Any]:

@@ -37,13 +37,21 @@ RETRY_S = 1.0
 class Installed:
     """A definition that is served. stored: its storage version, served or not."""
 
-    __slots__ = ("definition", "served", "stored", "versions")
+    __slots__ = ("definition", "served", "stored", "versions", "webhook")
 
-    def __init__(self, definition: Definition, versions: dict[str, Version], stored: Served, served: list[Served]):
+    def __init__(
+        self,
+        definition: Definition,
+        versions: dict[str, Version],
+        stored: Served,
+        served: list[Served],
+        webhook: Webhook | None = None,
+    ):
         self.definition = definition
         self.versions = versions
         self.stored = stored
         self.served = served
+        self.webhook = webhook
 
 
 class CustomResources:
@@ -156,10 +164,11 @@ class CustomResources:
             else:
                 one = Served(resource, cache.codec, cache, _node_of(version), version)
             one.convert = _to_storage(webhook, storing, storage)
+            one.webhook = webhook
             if v.storage:
                 stored = one
         assert stored is not None
-        return Installed(definition, versions, stored, served)
+        return Installed(definition, versions, stored, served, webhook)
 
     def _is_builtin(self, definition: Definition) -> bool:
         plural = definition.accepted.plural
@@ -174,6 +183,8 @@ class CustomResources:
             for served in found.served:
                 self._registry.remove(served.gvr)
             self.models.discard(found.definition)
+            if found.webhook is not None:
+                found.webhook.retire()
             self._registry.hub.forget(found.stored.codec.prefix)
 
     # --- deciding

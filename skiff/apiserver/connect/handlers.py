@@ -5,9 +5,9 @@ A SPDY request is joined to the kubelet as it is; a WebSocket one is translated 
 """
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import orjson
 
@@ -24,7 +24,7 @@ from skiff.api.errors import (
 )
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.connect import proxying, translation
-from skiff.apiserver.connect.backends import Backends, plain_error
+from skiff.apiserver.connect.backends import Backends, Target, plain_error
 from skiff.apiserver.connect.proxying import Hop
 from skiff.apiserver.connect.translation import Wanted
 from skiff.apiserver.options import boolean, first, integer
@@ -87,22 +87,29 @@ def _log_messages(request: Request, text: AsyncIterator[bytes]) -> Response:
 
 
 async def exec(call: "Call") -> Response:
-    return await _interactive(call, "exec", [("command", c) for c in call.params.get("command") or ()])
+    return await _interactive(call, "exec", {"command": call.params.get("command")})
 
 
 async def attach(call: "Call") -> Response:
-    return await _interactive(call, "attach", [])
+    return await _interactive(call, "attach", {})
 
 
-async def _interactive(call: "Call", what: str, more: list[tuple[str, str]]) -> Response:
+_STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
+"""Of a client's query and of a kubelet's."""
+
+
+async def _interactive(call: "Call", what: str, more: Obj) -> Response:
     await _may_create(call)
-    await _admit(call, f"Pod{what.capitalize()}Options")
-    wanted = Wanted(*(boolean(call.params, name) for name in ("stdin", "stdout", "stderr", "tty")))
-    names = (("input", wanted.stdin), ("output", wanted.stdout), ("error", wanted.stderr), ("tty", wanted.tty))
-    query = urlencode([(name, "1") for name, on in names if on] + more)
+    asked = {name: True for name, _ in _STREAMS if boolean(call.params, name)}
+    if container := first(call.params, "container"):
+        more = {"container": container, **more}
+    wish = await _admit(call, f"Pod{what.capitalize()}Options", {**asked, **more})
+    wanted = Wanted(*(bool(wish.get(name)) for name, _ in _STREAMS))
+    commands = [("command", c) for c in wish.get("command") or ()]
+    query = urlencode([(kubelets, "1") for name, kubelets in _STREAMS if wish.get(name)] + commands)
     backends = _backends(call)
     pod = await backends.existing_pod(call.info.namespace, call.info.name)
-    container = container_name(first(call.params, "container"), pod)
+    container = container_name(wish.get("container", ""), pod)
     target = await backends.kubelet(_node_of(pod))
     hop = Hop(target, _path(what, call.info.namespace, call.info.name, container), query)
     if is_upgrade(call.request) and (protocol := negotiate(call.request, translation.PROTOCOLS)):
@@ -125,11 +132,12 @@ def _translated(request: Request, protocol: str, wanted: Wanted, backends: Backe
 async def port_forward(call: "Call") -> Response:
     """Ports are named in the SPDY streams; only old WebSocket clients name them in the query."""
     await _may_create(call)
-    await _admit(call, "PodPortForwardOptions")
+    ports = [p for value in call.params.get("ports") or () for p in value.split(",")]
+    wish = await _admit(call, "PodPortForwardOptions", {"ports": _numbers(ports)} if ports else {})
     backends = _backends(call)
     pod = await backends.existing_pod(call.info.namespace, call.info.name)
     target = await backends.kubelet(_node_of(pod))
-    ports = [p for value in call.params.get("ports") or () for p in value.split(",")]
+    ports = [str(port) for port in wish.get("ports") or ()]
     hop = Hop(
         target,
         _path("portForward", call.info.namespace, call.info.name),
@@ -170,22 +178,23 @@ async def dial_spdy(backends: Backends, hop: Hop, protocol: str) -> Stream:
 
 
 async def proxy_pod(call: "Call") -> Response:
-    return await _proxy(call, await _backends(call).pod(call.info.namespace, call.info.name))
+    return await _proxy(call, lambda backends: backends.pod(call.info.namespace, call.info.name))
 
 
 async def proxy_service(call: "Call") -> Response:
-    return await _proxy(call, await _backends(call).service(call.info.namespace, call.info.name))
+    return await _proxy(call, lambda backends: backends.service(call.info.namespace, call.info.name))
 
 
 async def proxy_node(call: "Call") -> Response:
-    return await _proxy(call, await _backends(call).node(call.info.name))
+    return await _proxy(call, lambda backends: backends.node(call.info.name))
 
 
-async def _proxy(call: "Call", target: Any) -> Response:
+async def _proxy(call: "Call", find: Callable[[Backends], Awaitable[Target]]) -> Response:
     """The path behind `/proxy` is the backend's; a missing one is asked for with a slash, so that links work."""
-    await _admit(call, f"{call.served.gvr.kind}ProxyOptions")
     request = call.request
     prefix, rest = split_proxy_path(request.raw_path or quote(request.path), call.served.gvr.namespaced)
+    await _admit(call, f"{call.served.gvr.kind}ProxyOptions", {"path": unquote(rest)} if rest else {})
+    target = await find(_backends(call))
     if not rest and request.method in ("GET", "HEAD") and not proxying.is_upgrade(request):
         query = f"?{request.query_string}" if request.query_string else ""
         return Response(301, {"Location": f"{prefix}/{query}"})
@@ -216,11 +225,21 @@ async def _may_create(call: "Call") -> None:
         await call.server.may_create(call)
 
 
-async def _admit(call: "Call", kind: str) -> None:
-    options: Obj = {"apiVersion": "v1", "kind": kind}
-    attrs = call.attributes("CONNECT", options, None, {}, name=call.info.name)
+async def _admit(call: "Call", kind: str, query: Obj) -> Obj:
+    """What admission makes of the query. Raises what it refuses."""
+    attrs = call.attributes("CONNECT", {"apiVersion": "v1", "kind": kind, **query}, None, {}, name=call.info.name)
     await call.server.admission.mutate(attrs)
     await call.server.admission.validate(attrs)
+    assert attrs.obj is not None
+    return attrs.obj
+
+
+def _numbers(ports: list[str]) -> list[int]:
+    """Raises StatusError 400."""
+    for port in ports:
+        if not (port.isascii() and port.isdigit()):
+            raise bad_request(f'strconv.ParseInt: parsing "{port}": invalid syntax')
+    return [int(port) for port in ports]
 
 
 def _node_of(pod: Obj) -> str:

@@ -8,7 +8,7 @@ from skiff.api.times import format_time
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import options
 from skiff.apiserver.call import Call
-from skiff.apiserver.subresources.bodies import BINDING, SUCCESS
+from skiff.apiserver.subresources.bodies import BINDING, SUCCESS, admit
 from skiff.wire.messages import Response
 
 BINDINGS = GVR("", "v1", "bindings", "Binding")
@@ -36,12 +36,8 @@ async def _bind(call: Call, name: str, binding: Obj, wanted: options.WriteOption
     namespace = binding["metadata"].get("namespace")
     if namespace and namespace != call.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    binding = await admit(call, binding, wanted, name)
     _check(binding)
-    attrs = call.attributes(
-        "CREATE", binding, None, wanted.as_object("CreateOptions"), dry_run=wanted.dry_run, name=name
-    )
-    await call.server.admission.mutate(attrs)
-    await call.server.admission.validate(attrs)
     pods = call.server.registry.served(PODS)
     assert pods is not None
     now = format_time(env.epoch())

@@ -13,7 +13,7 @@ from skiff.apiserver import options
 from skiff.apiserver.call import Call
 from skiff.apiserver.options import DeleteOptions
 from skiff.apiserver.served import Served
-from skiff.apiserver.subresources.bodies import EVICTION, SUCCESS
+from skiff.apiserver.subresources.bodies import EVICTION, SUCCESS, admit
 from skiff.apiserver.verbs import delete
 from skiff.wire.messages import Response
 
@@ -28,12 +28,7 @@ async def create(call: Call) -> Response:
     eviction = EVICTION.decode(call, call.body("Eviction"))
     if eviction["metadata"].get("name") != call.info.name:
         raise bad_request("name in URL does not match name in Eviction object")
-    deletion = _deletion(eviction, wanted)
-    attrs = call.attributes(
-        "CREATE", eviction, None, wanted.as_object("CreateOptions"), dry_run=deletion.dry_run, name=call.info.name
-    )
-    await call.server.admission.mutate(attrs)
-    await call.server.admission.validate(attrs)
+    deletion = _deletion(await admit(call, eviction, wanted, call.info.name), wanted)
     failure = await _evict(call, deletion)
     if failure is not None:
         return call.answer_obj(failure, failure["code"])
@@ -202,4 +197,4 @@ async def _remove(call: Call, pod: Obj, deletion: DeleteOptions, pinned: bool) -
         updated = await call.server.registry.amend(call.served, call.namespace, call.info.name, condemn, False)
         if version is not None:
             deletion = replace(deletion, resource_version=updated["metadata"]["resourceVersion"])
-    await delete.erase(call, call.namespace, call.info.name, deletion)
+    await delete.erase(call, call.namespace, call.info.name, deletion, admit=False)

@@ -10,7 +10,6 @@ import orjson
 
 from skiff.api.errors import FieldError, internal, invalid, invalid_object, not_found
 from skiff.api.resources.fields import at
-from skiff.api.schema import SchemaNode
 from skiff.api.selectors import format_label_selector, from_set
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, metadata, options
@@ -67,7 +66,13 @@ def _check(served: Served, new: Obj, old: Obj) -> list[FieldError]:
     return []
 
 
-PART = updating.Part(_prepare, _check)
+def _taken(served: Served, new: Obj, scale: Obj) -> Obj:
+    """What admission made of the scale, in the object. Raises 422."""
+    _check_replicas(scale, new["metadata"]["name"])
+    return scaled(served, new, scale)
+
+
+PART = updating.Part(_prepare, _check, to_scale, _taken)
 
 
 async def get(call: Call) -> Response:
@@ -83,7 +88,7 @@ async def update(call: Call) -> Response:
     scale = _decoded(call, call.body("Scale"), wanted.field_validation)
 
     async def make(old: Obj | None) -> Obj:
-        return scaled(call, _copied(call, old), scale)
+        return scaled(call.served, _copied(call, old), scale)
 
     return await _write(call, make, wanted)
 
@@ -92,12 +97,12 @@ async def patch(call: Call) -> Response:
     kind, wanted, body = patching.read(call)
     if kind == patching.APPLY:
         return await _write(call, _applied(call, body, wanted), wanted, apply=True)
-    node = _node() if kind == patching.STRATEGIC else None
+    node = SCALE.node() if kind == patching.STRATEGIC else None
 
     async def make(old: Obj | None) -> Obj:
         old = _copied(call, old)
         patched = patching.PATCHERS[kind](to_scale(call.served, old), body, node)
-        return scaled(call, old, _decoded(call, orjson.loads(orjson.dumps(patched)), "Ignore"))
+        return scaled(call.served, old, _decoded(call, orjson.loads(orjson.dumps(patched)), "Ignore"))
 
     return await _write(call, make, wanted)
 
@@ -117,12 +122,6 @@ def _applied(call: Call, body: Any, wanted: options.WriteOptions) -> updating.Ma
     return make
 
 
-def _node() -> SchemaNode:
-    from skiff.api import schema
-
-    return schema.load().node(SCALE.definition)
-
-
 async def _write(call: Call, make: updating.Make, wanted: options.WriteOptions, *, apply: bool = False) -> Response:
     call.accepted()
     written = await updating.write(call, make, PART, wanted, wanted.as_object("UpdateOptions"), apply=apply)
@@ -133,11 +132,15 @@ def _decoded(call: Call, data: Any, validation: str) -> Obj:
     scale = SCALE.decode(call, data, validation)
     metadata.match_namespace(scale["metadata"], call.namespace)
     metadata.check_name(scale["metadata"], call.info.name)
+    _check_replicas(scale, call.info.name)
+    return scale
+
+
+def _check_replicas(scale: Obj, name: str) -> None:
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
         why = "must be greater than or equal to 0"
-        raise invalid_object(SCALES, call.info.name, [invalid("spec.replicas", replicas, why)])
-    return scale
+        raise invalid_object(SCALES, name, [invalid("spec.replicas", replicas, why)])
 
 
 def _with(obj: Obj, path: str, value: int) -> Obj:
@@ -160,13 +163,13 @@ def _copied(call: Call, old: Obj | None) -> Obj:
     return copy
 
 
-def scaled(call: Call, old: Obj, scale: Obj) -> Obj:
+def scaled(served: Served, old: Obj, scale: Obj) -> Obj:
     """The current object with the scale's replicas; the scale's resourceVersion and uid stay preconditions."""
     given: Mapping[str, Any] = scale["metadata"]
     meta = {**old["metadata"], "resourceVersion": given.get("resourceVersion") or old["metadata"]["resourceVersion"]}
     if given.get("uid"):
         meta["uid"] = given["uid"]
     replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if call.served.resource.scale is not None:
-        return {**_with(old, call.served.resource.scale[0], replicas), "metadata": meta}
+    if served.resource.scale is not None:
+        return {**_with(old, served.resource.scale[0], replicas), "metadata": meta}
     return {**old, "metadata": meta, "spec": {**(old.get("spec") or {}), "replicas": replicas}}

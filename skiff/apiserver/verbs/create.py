@@ -3,6 +3,8 @@
 The steps after decoding are also those of an update that creates (PUT of a missing Lease, apply), see `store`.
 """
 
+from typing import Any
+
 from skiff.api.errors import StatusError, already_exists, bad_request, invalid_object, is_already_exists
 from skiff.api.types import Obj
 from skiff.apiserver import fields, metadata, options
@@ -38,10 +40,13 @@ async def store(call: Call, obj: Obj, wanted: WriteOptions, as_object: Obj) -> b
     attrs = call.attributes(
         "CREATE", obj, None, as_object, dry_run=wanted.dry_run, name=obj["metadata"].get("name", "")
     )
+    tracked = obj["metadata"].get("managedFields")
     await server.admission.mutate(attrs)
     assert attrs.obj is not None
     obj = attrs.obj
     meta = obj["metadata"]
+    if attrs.changed:
+        _take_back(call, obj, tracked)
     call.warnings += metadata.single_owners(meta, metadata.AFTER_ADMISSION)
     generated = not meta.get("name") and bool(meta.get("generateName"))
     for attempt in range(NAME_ATTEMPTS):
@@ -61,6 +66,17 @@ async def store(call: Call, obj: Obj, wanted: WriteOptions, as_object: Obj) -> b
             if not generated:
                 raise await _told_why(call, obj, e) from None
     raise _name_conflict(call.served, meta["name"])
+
+
+def _take_back(call: Call, obj: Obj, tracked: Any) -> None:
+    """What neither a client nor a webhook or a policy may set in a new object, in place. Raises 400."""
+    meta, resource = obj["metadata"], call.served.resource
+    call.warnings += metadata.sound_managers(meta, tracked)
+    metadata.wipe_system_fields(meta)
+    metadata.match_namespace(meta, call.namespace)
+    if resource.has_status and not resource.status_on_create and "status" in obj:
+        del obj["status"]
+        resource.default(obj)
 
 
 def _prepare(served: Served, obj: Obj) -> None:

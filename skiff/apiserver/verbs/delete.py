@@ -86,27 +86,31 @@ def success(served: Served, obj: Obj) -> Obj:
     }
 
 
-async def erase(call: Call, namespace: str, name: str, wanted: DeleteOptions) -> Outcome:
-    """Raises 404, 409 and what admission refuses."""
+async def erase(
+    call: Call, namespace: str, name: str, wanted: DeleteOptions, *, admit: bool = True, named: bool = True
+) -> Outcome:
+    """Raises 404, 409 and what admission refuses. admit: admission is asked; named: and told the object's name."""
     served, registry = call.served, call.server.registry
     entry = await registry.current(served, namespace, name)
     for _ in range(ATTEMPTS):
         if entry is None:
             raise not_found(served.gvr, name)
         try:
-            return await _attempt(call, entry, wanted)
+            return await _attempt(call, entry, wanted, (name if named else "") if admit else None)
         except Mismatch as e:
             entry = registry.newer(served, e)
     raise conflict(served.gvr, name)
 
 
-async def _attempt(call: Call, entry: Entry, wanted: DeleteOptions) -> Outcome:
+async def _attempt(call: Call, entry: Entry, wanted: DeleteOptions, name: str | None) -> Outcome:
+    """name: as admission is told it; None: it is not asked."""
     served, registry = call.served, call.server.registry
     old = served.load(entry)
     check_preconditions(served, old, wanted)
-    attrs = call.attributes("DELETE", None, old, wanted.as_object(), dry_run=wanted.dry_run, name=entry.name)
-    await call.server.admission.mutate(attrs)
-    await call.server.admission.validate(attrs)
+    if name is not None:
+        attrs = call.attributes("DELETE", None, old, wanted.as_object(), dry_run=wanted.dry_run, name=name)
+        await call.server.admission.mutate(attrs)
+        await call.server.admission.validate(attrs)
     decided = plan(served, served.load(entry), wanted, env.epoch())
     obj = decided.obj
     if decided.action == "keep" or (decided.action == "update" and obj == old):

@@ -11,6 +11,7 @@ from typing import Any
 from skiff.api.errors import FieldError, conflict, invalid, invalid_object, not_found
 from skiff.api.types import GVR, Obj
 from skiff.apiserver import fields, metadata, options
+from skiff.apiserver.admission import Attributes
 from skiff.apiserver.call import Call
 from skiff.apiserver.entries import Entry
 from skiff.apiserver.options import WriteOptions
@@ -38,10 +39,13 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Part:
     """Which part of an object a write is about. prepare: keeps, in place, what it may not change. check: the mistakes of
-    the new object."""
+    the new object. seen: how admission sees the object, where that is as another kind; taken: the new object with what
+    admission made of that."""
 
     prepare: Prepare
     check: Callable[[Served, Obj, Obj], list[FieldError]]
+    seen: Callable[[Served, Obj], Obj] | None = None
+    taken: Callable[[Served, Obj, Obj], Obj] | None = None
 
 
 async def handle(call: Call) -> Response:
@@ -136,17 +140,36 @@ async def _attempt(
     part.prepare(served, new, old)
     if not apply:
         new = fields.track(call, new, old, wanted.field_manager)
-    attrs = call.attributes("UPDATE", new, old, as_object, dry_run=wanted.dry_run, name=call.info.name)
-    await call.server.admission.mutate(attrs)
-    assert attrs.obj is not None
-    new = attrs.obj
+    attrs = _attributes(call, new, old, part, as_object, wanted.dry_run)
+    new = await _admitted(call, attrs, new, old, part)
     call.warnings += metadata.single_owners(new["metadata"], metadata.AFTER_ADMISSION)
     finish(served, new, old, part)
     warn = served.resource.warn if part is OBJECT else served.resource.warn_status if part is STATUS else None
     if warn is not None:
         call.warnings += warn(new, old)
+    attrs.obj = new if part.seen is None else part.seen(served, new)
     await call.server.admission.validate(attrs)
     return await commit(call, entry, new, old, wanted.dry_run)
+
+
+def _attributes(call: Call, new: Obj, old: Obj, part: Part, as_object: Obj, dry_run: bool) -> Attributes:
+    if part.seen is not None:
+        new, old = part.seen(call.served, new), part.seen(call.served, old)
+    return call.attributes("UPDATE", new, old, as_object, dry_run=dry_run, name=call.info.name)
+
+
+async def _admitted(call: Call, attrs: Attributes, new: Obj, old: Obj, part: Part) -> Obj:
+    """The new object as mutating admission left it. What a write may not change is kept once more."""
+    tracked = new["metadata"].get("managedFields")
+    await call.server.admission.mutate(attrs)
+    assert attrs.obj is not None
+    if part.taken is not None:
+        return part.taken(call.served, new, attrs.obj) if attrs.changed else new
+    new = attrs.obj
+    if attrs.changed:
+        call.warnings += metadata.sound_managers(new["metadata"], tracked)
+        part.prepare(call.served, new, old)
+    return new
 
 
 async def commit(call: Call, entry: Entry, new: Obj, old: Obj, dry_run: bool) -> bytes:
