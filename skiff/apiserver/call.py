@@ -1,5 +1,6 @@
 """One API request on its way through a verb: what was asked, by whom, of which resource, and how to answer."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 WARNING_LENGTH = 256
 WARNINGS_LENGTH = 4096
-_CONTROL = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(slots=True)
@@ -137,19 +138,19 @@ class Call:
 
     def warn_with(self, error: StatusError) -> None:
         """What was noticed before a request failed is told with its failure."""
-        if self.warnings:
-            error.headers = {**error.headers, "warning": warning_header(self.warnings)}
+        if self.warnings and (header := warning_header(self.warnings)):
+            error.headers = {**error.headers, "warning": header}
 
     def warned(self, response: Response) -> Response:
-        if self.warnings:
-            response.headers["warning"] = warning_header(self.warnings)
+        if self.warnings and (header := warning_header(self.warnings)):
+            response.headers["warning"] = header
         return response
 
 
 def warning_header(warnings: Iterable[str]) -> str:
     """RFC 7234: code, agent, quoted text. As upstream, each warning is cut when together they are long, and what is
-    still too much is left out."""
-    texts = list(dict.fromkeys(warnings))
+    still too much is left out; so is one that is empty or has control characters."""
+    texts = [text for text in dict.fromkeys(warnings) if text and not _CONTROL.search(text)]
     if sum(map(len, texts)) > WARNINGS_LENGTH:
         texts = [text[:WARNING_LENGTH] for text in texts]
         written = accumulate(map(len, texts), initial=0)
@@ -158,7 +159,7 @@ def warning_header(warnings: Iterable[str]) -> str:
 
 
 def _warning(text: str) -> str:
-    clean = text.translate(_CONTROL).replace("\\", "\\\\").replace('"', '\\"')
+    clean = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{clean}"'.encode("utf-8", "replace").decode("latin-1")  # header text stands for bytes
 
 

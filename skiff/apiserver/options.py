@@ -157,16 +157,19 @@ def revision(text: str, words: str = "") -> int:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Of create, update and patch."""
+    """Of create, update and patch. asked_validation: field_validation as it was given, "" if it was not."""
 
     dry_run: bool = False
     field_manager: str = ""
     field_validation: str = "Warn"
     force: bool = False
+    asked_validation: str = ""
 
     def as_object(self, kind: str) -> Obj:
         """For admission: CreateOptions, UpdateOptions or PatchOptions."""
-        found: Obj = {"kind": kind, "apiVersion": "meta.k8s.io/v1", "fieldValidation": self.field_validation}
+        found: Obj = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+        if self.asked_validation:
+            found["fieldValidation"] = self.asked_validation
         if self.dry_run:
             found["dryRun"] = ["All"]
         if self.field_manager:
@@ -186,6 +189,7 @@ def write_options(params: Params, kind: str, *, apply: bool = False) -> WriteOpt
             dry_run=bool(params.get("dryRun")),
             field_manager=first(params, "fieldManager"),
             field_validation=first(params, "fieldValidation") or "Warn",
+            asked_validation=first(params, "fieldValidation"),
             force=boolean(params, "force"),
         )
     errors = _patch_errors(options, params, apply) if kind == "PatchOptions" else []

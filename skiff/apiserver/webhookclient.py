@@ -23,7 +23,11 @@ from skiff.client.https import HTTPSTransport, Stale
 from skiff.wire.messages import Request, Response
 from skiff.wire.tls import client_context
 
-HEADERS = {"content-type": "application/json", "accept": "application/json", "user-agent": "kube-apiserver-admission"}
+HEADERS = {
+    "content-type": "application/json",
+    "accept": "application/json, */*",
+    "user-agent": "kube-apiserver-admission",
+}
 
 
 class CallError(Exception):

@@ -111,7 +111,8 @@ def api() -> Callable[[Scenario], Any]:
     return lambda scenario: run(main(scenario))
 
 
-async def serve() -> AsyncIterator[Api]:
+async def serve(prepare: Callable[[APIServer], None] | None = None) -> AsyncIterator[Api]:
+    """prepare: called before the start."""
     store = MemoryStore()
     registry = Registry(store, RESOURCES)
     server = APIServer(
@@ -120,6 +121,8 @@ async def serve() -> AsyncIterator[Api]:
         authorization=Authorization([AllowAll()]),
         admission=Chain([]),
     )
+    if prepare is not None:
+        prepare(server)
     await server.start()
     try:
         yield Api(server)

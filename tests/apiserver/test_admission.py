@@ -41,6 +41,8 @@ from skiff.apiserver.admission.storageobjectinuseprotection import StorageObject
 from skiff.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
 from skiff.apiserver.allocators import ServiceAllocators
 from skiff.apiserver.lookup import DictLookup
+from skiff.apiserver.registry import Registry
+from skiff.store.memory import MemoryStore
 from skiff.testing import run as run_virtual
 from tests.apiserver.access import ALICE, N1, admit, attributes, obj, pod, world
 
@@ -717,12 +719,20 @@ def test_the_chain_runs_interested_plugins_in_order():
 def builtin(**options):
     lookup = world()
     allocators = ServiceAllocators(lookup, service_cidrs=["10.96.0.0/12"])
-    return [p.name for p in plugins(lookup, client=None, allocators=allocators, **options)]
+    registry = Registry(MemoryStore(), [])
+    return [p.name for p in plugins(lookup, client=None, allocators=allocators, registry=registry, **options)]
 
 
 def test_builtin_order_and_switches():
     names = builtin()
-    assert names[:2] == ["CertificateRequester", "NamespaceLifecycle"] and names[-1] == "ResourceQuota"
+    assert names[:2] == ["CertificateRequester", "NamespaceLifecycle"]
+    assert names[-4:] == [
+        "MutatingAdmissionWebhook",
+        "ServiceAllocation",
+        "ValidatingAdmissionWebhook",
+        "ResourceQuota",
+    ]
+    assert "MutatingAdmissionWebhook" not in builtin(disable=["MutatingAdmissionWebhook"])
     assert "Priority" not in builtin(disable=["Priority"])
     assert "ServiceAllocation" in builtin(disable=["ServiceAllocation"])
     with pytest.raises(ValueError, match="unknown admission plugins: Nonsense"):

@@ -176,7 +176,6 @@ async def commit(call: Call, entry: Entry, new: Obj, old: Obj, dry_run: bool) ->
     """Stores the new version, or nothing if there is no difference, or deletes what was only waiting for its last
     finalizer. Raises Mismatch."""
     served, registry = call.served, call.server.registry
-    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     fields.keep_old_times(new, old)
     if is_released(new, old):
         if not dry_run:
@@ -298,6 +297,7 @@ def finish(served: Served, new: Obj, old: Obj, part: Part) -> None:
     """System fields, generation and all checks, after admission. Raises 422."""
     resource = served.resource
     metadata.keep_system_fields(new["metadata"], old["metadata"])
+    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     if part is OBJECT:
         resource.prepare(new, old)
     elif part is STATUS:

@@ -255,5 +255,5 @@ async def over_tls(directory: Path, server_name: str) -> Any:
 def test_a_service_behind_its_cluster_address_is_verified_by_its_name(tmp_path: Path) -> None:
     found = asyncio.run(over_tls(tmp_path, "hook.default.svc"))
     assert found["spec"] == {"host": "x", "port": "1"}
-    with pytest.raises(StatusError, match="x509: certificate is not valid for 'hook.default.svc'"):
+    with pytest.raises(StatusError, match=r"x509: certificate is not valid for 'hook.default.svc'"):
         asyncio.run(over_tls(tmp_path, "other.default.svc"))
