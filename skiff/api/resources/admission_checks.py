@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from skiff.api import labels, names
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FAILURE_POLICIES = ("Fail", "Ignore")
 MATCH_POLICIES = ("Equivalent", "Exact")
 SIDE_EFFECTS = ("None", "NoneOnDryRun")
+ALL_SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 REINVOCATIONS = ("IfNeeded", "Never")
 OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 MUTATING_OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
@@ -145,19 +147,48 @@ def _check_mutating_operations(match: Obj, path: str, errors: ErrorList) -> None
 # Webhooks.
 
 
+@dataclass(frozen=True, slots=True)
+class _Strictness:
+    """What is asked of a configuration; an update may keep what the stored one has."""
+
+    conditions: bool = True
+    no_side_effects: bool = True
+    known_version: bool = True
+    unique_names: bool = True
+
+
 def check_webhooks(obj: Obj, errors: ErrorList) -> None:
-    """ValidatingWebhookConfiguration and MutatingWebhookConfiguration."""
+    """A new ValidatingWebhookConfiguration or MutatingWebhookConfiguration."""
+    _check_configuration(obj, errors, _Strictness())
+
+
+def check_webhooks_update(new: Obj, old: Obj, errors: ErrorList) -> None:
+    before, after = [*items(old, "webhooks")], [*items(new, "webhooks")]
+    names_before = [hook.get("name", "") for hook in before]
+    conditions = [[hook.get("matchConditions") or [] for hook in hooks] for hooks in (before, after)]
+    versions = [hook.get("admissionReviewVersions") or () for hook in before]
+    strictness = _Strictness(
+        conditions=conditions[0] != conditions[1],
+        no_side_effects=all(hook.get("sideEffects") in SIDE_EFFECTS for hook in before),
+        known_version=all({*v} & {*REVIEW_VERSIONS} for v in versions if v),
+        unique_names=len(names_before) == len({*names_before}),
+    )
+    _check_configuration(new, errors, strictness)
+
+
+def _check_configuration(obj: Obj, errors: ErrorList, strictness: _Strictness) -> None:
     seen: set[str] = set()
     for i, hook in enumerate(items(obj, "webhooks")):
         path, name = f"webhooks[{i}]", hook.get("name", "")
-        _check_webhook(hook, path, errors)
-        _check_versions(hook.get("admissionReviewVersions") or [], f"{path}.admissionReviewVersions", errors)
-        if name and name in seen:
+        _check_webhook(hook, path, errors, strictness)
+        versions = hook.get("admissionReviewVersions") or []
+        _check_versions(versions, f"{path}.admissionReviewVersions", errors, known=strictness.known_version)
+        if strictness.unique_names and name and name in seen:
             errors.duplicate(f"{path}.name", name)
         seen.add(name)
 
 
-def _check_webhook(hook: Obj, path: str, errors: ErrorList) -> None:
+def _check_webhook(hook: Obj, path: str, errors: ErrorList, strictness: _Strictness) -> None:
     from skiff.api.structural.definition import check_client
 
     name, effects, seconds = hook.get("name", ""), hook.get("sideEffects"), hook.get("timeoutSeconds")
@@ -169,19 +200,21 @@ def _check_webhook(hook: Obj, path: str, errors: ErrorList) -> None:
         _check_rule(rule, f"{path}.rules[{i}]", errors)
     _choice(hook, "failurePolicy", FAILURE_POLICIES, path, errors)
     _choice(hook, "matchPolicy", MATCH_POLICIES, path, errors)
+    allowed = SIDE_EFFECTS if strictness.no_side_effects else ALL_SIDE_EFFECTS
     if effects is None:
-        errors.required(f"{path}.sideEffects", f"must specify one of {', '.join(SIDE_EFFECTS)}")
-    _choice(hook, "sideEffects", SIDE_EFFECTS, path, errors)
+        errors.required(f"{path}.sideEffects", f"must specify one of {', '.join(allowed)}")
+    _choice(hook, "sideEffects", allowed, path, errors)
     if seconds is not None and not 1 <= seconds <= 30:
         errors.invalid(f"{path}.timeoutSeconds", seconds, "the timeout value must be between 1 and 30 seconds")
     for field in ("namespaceSelector", "objectSelector"):
         check_label_selector(hook.get(field), f"{path}.{field}", errors)
     _choice(hook, "reinvocationPolicy", REINVOCATIONS, path, errors)
     check_client(hook.get("clientConfig") or {}, f"{path}.clientConfig", errors)
-    _check_conditions(hook.get("matchConditions") or [], f"{path}.matchConditions", errors, params=False)
+    if strictness.conditions:
+        _check_conditions(hook.get("matchConditions") or [], f"{path}.matchConditions", errors, params=False)
 
 
-def _check_versions(versions: list[str], path: str, errors: ErrorList) -> None:
+def _check_versions(versions: list[str], path: str, errors: ErrorList, *, known: bool) -> None:
     supported = ", ".join(REVIEW_VERSIONS)
     if not versions:
         errors.required(path, f"must specify one of {supported}")
@@ -191,7 +224,7 @@ def _check_versions(versions: list[str], path: str, errors: ErrorList) -> None:
             errors.invalid(f"{path}[{i}]", version, "duplicate version")
         else:
             errors.rule(f"{path}[{i}]", version, names.is_dns1035_label(version))
-    if not {*versions} & {*REVIEW_VERSIONS}:
+    if known and not {*versions} & {*REVIEW_VERSIONS}:
         errors.invalid(path, versions, f"must include at least one of {supported}")
 
 

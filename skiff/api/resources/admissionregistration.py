@@ -76,7 +76,8 @@ RESOURCES: Sequence[Resource] = (
     _record(
         "mutatingwebhookconfigurations",
         "MutatingWebhookConfiguration",
-        validate=validator(checks.check_webhooks),
+        validate_create=validator(checks.check_webhooks),
+        validate_update=update_validator(checks.check_webhooks_update),
         default=each("webhooks", _webhook(reinvocationPolicy="Never")),
     ),
     _record(
@@ -96,7 +97,8 @@ RESOURCES: Sequence[Resource] = (
     _record(
         "validatingwebhookconfigurations",
         "ValidatingWebhookConfiguration",
-        validate=validator(checks.check_webhooks),
+        validate_create=validator(checks.check_webhooks),
+        validate_update=update_validator(checks.check_webhooks_update),
         default=each("webhooks", _webhook()),
     ),
 )
