@@ -21,7 +21,8 @@ def test_what_is_stored_may_stay(fields, field):
         hook = world.hook(**fields)
         refused = await world("POST", CONFIGS, {"metadata": {"name": "c"}, "webhooks": [hook]})
         assert [c["field"] for c in refused.body["details"]["causes"]] == [field]
-        await world.api.store("validatingwebhookconfigurations", {"metadata": {"name": "c"}, "webhooks": [hook]})
+        stored = {"metadata": {"name": "c", "uid": "u"}, "webhooks": [hook]}
+        await world.api.store("validatingwebhookconfigurations", stored)
         changed = {"webhooks": [{**hook, "timeoutSeconds": 7}]}
         assert (await world("PATCH", f"{CONFIGS}/c", changed, type=MERGE)).status == 200
         wrong = {"webhooks": [{**hook, "timeoutSeconds": 99}]}
