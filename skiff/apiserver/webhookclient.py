@@ -96,7 +96,8 @@ class WebhookClient:
         if self._transport is None or base != self._base:
             self.retire()
             self._base = base
-            self._transport = HTTPSTransport(base, self._context(), server_name=self._server_name)
+            host = self._origin.removeprefix("https://")
+            self._transport = HTTPSTransport(base, self._context(), server_name=self._server_name, host=host)
         return self._transport
 
     async def _service(self) -> str:

@@ -37,6 +37,7 @@ class HTTPSTransport:
 
     token: a bearer token, or a function that gives the present one. timeout_s bounds each answer (the head of it, for a
     stream); a request's scratch["timeout_s"] overrides it. server_name: what the certificate must name, if not the host.
+    host: what the Host header says, if not the URL's host and port.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class HTTPSTransport:
         *,
         token: Token = None,
         server_name: str = "",
+        host: str = "",
         timeout_s: float = 60,
         max_requests: int = 64,
     ):
@@ -54,7 +56,7 @@ class HTTPSTransport:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._tls else 80)
         self._prefix = parts.path.rstrip("/")
-        self._host_header = parts.netloc
+        self._host_header = host or parts.netloc
         self._server_name = (server_name or self._host) if self._tls else None
         self._token = token
         self._timeout_s = timeout_s

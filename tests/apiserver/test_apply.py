@@ -38,6 +38,18 @@ def test_apply_creates_then_changes(api):
     api(scenario)
 
 
+def test_who_creates_by_apply_names_the_object(api):
+    async def scenario(call):
+        nameless = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}}
+        refused = await applied(call, nameless)
+        why = "the name of the object (c based on URL) was undeterminable: name must be provided"
+        assert (refused.status, refused.body["message"]) == (400, why)
+        await applied(call, config())
+        assert (await applied(call, nameless)).body["data"] == {"a": "1"}
+
+    api(scenario)
+
+
 def test_conflicts_are_409_with_causes(api):
     async def scenario(call):
         await applied(call, config(a="1"))

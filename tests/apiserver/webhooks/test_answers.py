@@ -396,6 +396,8 @@ def test_a_service_is_called_by_its_name_and_connections_are_kept():
         for name in "abc":
             assert (await world("POST", MAPS, config_map(name))).status == 201
         assert world.paths == ["/p"] * 3
+        assert world.headers["host"] == f"hook.default.svc:{world.port}"
+        assert world.headers["user-agent"] == "kube-apiserver-admission"
         plugin = next(p for p in world.api.server.admission.plugins if p.name == "ValidatingAdmissionWebhook")
         transport = plugin._configurations.hooks[0].client._transport
         assert len(transport._open) == 1, "one connection for all calls"

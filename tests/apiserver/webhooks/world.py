@@ -69,18 +69,21 @@ def add(path: str, value: Any) -> Any:
 
 @dataclass
 class World:
-    """replies: what the webhook server says, by path. seen: (path, query, review), as they came."""
+    """replies: what the webhook server says, by path. seen: (path, query, review), as they came. headers: of the last
+    request."""
 
     api: Api
     port: int
     replies: dict[str, Reply] = field(default_factory=dict)
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return await self.api(*args, **kwargs)
 
     async def answer(self, request: Request) -> Response:
         review = orjson.loads(request.body)
+        self.headers = dict(request.headers)
         self.seen.append((request.path, request.query_string, review))
         found = self.replies.get(request.path, allow)(review)
         if isinstance(found, Awaitable):
