@@ -59,8 +59,8 @@ def plugins(
     forms, counted = Forms(registry), metrics or AdmissionMetrics()
     matcher = Matcher(lookup, forms.equivalents)
 
-    def caller(step: str, condition_step: str) -> Caller:
-        return Caller((step, condition_step), forms, matcher, authorization, counted)
+    def caller(step: str, excluding_step: str) -> Caller:
+        return Caller((step, excluding_step), forms, matcher, authorization, counted)
 
     chain: list[Plugin] = [
         CertificateRequester(),

@@ -101,7 +101,8 @@ class Evaluation:
 
 @dataclass(slots=True, kw_only=True)
 class Conditions:
-    """Of one webhook or policy. kind: `webhook`, or the policy's kind; step: `admit` or `validate`: for metrics."""
+    """Of one webhook or policy. kind: `webhook`, or the policy's kind; step: `admit`, or for webhooks `validating`: for
+    metrics."""
 
     name: str
     kind: str

@@ -51,7 +51,7 @@ def _shown(labels: Labels, values: Labels) -> str:
 
 
 class AdmissionMetrics:
-    """step: admit or validating of webhooks, admit or validate of conditions, as upstream has it."""
+    """step: admit or validating; of requests that conditions exclude admit or validate, as upstream has it."""
 
     def __init__(self) -> None:
         kinds = ("name", "kind", "type", "operation")

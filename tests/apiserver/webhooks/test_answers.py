@@ -500,3 +500,21 @@ def test_calls_are_counted():
         ]
 
     run(main)
+
+
+def test_conditions_are_counted():
+    async def main(world):
+        for i, expression in enumerate(("false", "object.nope == 1")):
+            condition = {"name": "a", "expression": expression}
+            hook = world.hook(f"/{'fe'[i]}", allow, matchConditions=[condition], failurePolicy="Ignore")
+            await world.install("Validating", hook, name=f"c{i}")
+        await world("POST", MAPS, config_map())
+        prefix = "apiserver_admission_match_condition_"
+        names = [f'name="{n}.example.com",kind="webhook"' for n in ("e", "f")]
+        assert world.metrics() == [
+            f'{prefix}evaluation_errors_total{{{names[0]},type="validating",operation="CREATE"}} 1',
+            *(f'{prefix}exclusions_total{{{n},type="validate",operation="CREATE"}} 1' for n in names),
+            *(f'{prefix}evaluation_seconds_count{{{n},type="validating",operation="CREATE"}} 1' for n in names),
+        ]
+
+    run(main)

@@ -57,7 +57,7 @@ class Views:
 
 
 class Caller:
-    """steps: the plugin's name in the metrics of calls, and in those of conditions."""
+    """steps: the plugin's name in the metrics, and in the one of requests that conditions exclude."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Caller:
     ):
         self.forms = forms
         self.metrics = metrics
-        self._step, self._condition_step = steps
+        self._step, self._excluding_step = steps
         self._matcher = matcher
         self._authorization = authorization
 
@@ -86,7 +86,7 @@ class Caller:
         conditions = Conditions(
             name=hook.name,
             kind="webhook",
-            step=self._condition_step,
+            step=self._step,
             fail=hook.fail,
             conditions=hook.conditions,
             metrics=self.metrics,
@@ -96,7 +96,7 @@ class Caller:
                 return gvr
         except Unmatched as e:
             raise forbidden(attrs.gvr, attrs.name, str(e)) from None
-        self.metrics.exclusions.add(hook.name, "webhook", self._condition_step, attrs.operation)
+        self.metrics.exclusions.add(hook.name, "webhook", self._excluding_step, attrs.operation)
         return None
 
     async def ask(self, hook: Hook, attrs: Attributes, gvr: GVR, views: Views) -> Answer:
