@@ -12,7 +12,7 @@ from skiff.api.cel.errors import CelError
 from skiff.api.cel.escaping import unescape
 from skiff.api.cel.loops import Frame, Run
 from skiff.api.cel.types import Type
-from skiff.api.cel.values import NONE, Optional
+from skiff.api.cel.values import NONE, Message, Optional
 
 NOTHING = object()
 Getter = Callable[[Any], Any]
@@ -20,11 +20,12 @@ Getter = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """name: as in the object. convert: from JSON to a value; None: nothing to do."""
+    """name: as in the object. convert: from JSON to a value; None: nothing to do. nullable: null is a value too."""
 
     name: str
     type: Type
     convert: Callable[[Any], Any] | None = None
+    nullable: bool = False
 
 
 def getter(name: str, field: Field | None) -> Getter:
@@ -32,6 +33,8 @@ def getter(name: str, field: Field | None) -> Getter:
     if field is None:
         return lambda of: _dynamic(of, name)
     raw, convert = field.name, field.convert
+    if field.nullable:
+        return lambda of: of.get(raw)
     if convert is None:
 
         def get(of: Any) -> Any:
@@ -96,7 +99,7 @@ def presence(operand: Run, get: Getter) -> Run:
         of = operand(f)
         if type(of) is Optional:
             return _of_optional(of, get).has
-        if not isinstance(of, (dict, list)) and of is not None:
+        if not isinstance(of, (dict, list, Message)) and of is not None:
             return False
         return of is not None and get(of) is not NOTHING
 

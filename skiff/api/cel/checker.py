@@ -1,15 +1,17 @@
 """Gives every node its type and every call its overloads, and says what cannot be.
 
-Names are looked up in loops from within, then among the variables, then among the types. Source: cel-go checker/checker.go.
+Names are looked up in loops from within, then among the variables, then among the types and the messages. Source: cel-go checker/checker.go.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from skiff.api.cel import types, unify
+from skiff.api.cel.access import Field
 from skiff.api.cel.ast import (
     Call,
     Comprehension,
+    Entry,
     Expr,
     Ident,
     ListLiteral,
@@ -23,8 +25,6 @@ from skiff.api.cel.errors import Issue
 from skiff.api.cel.functions import Functions, Overload
 from skiff.api.cel.types import BOOL, DYN, ERROR, INT, Type, is_dyn, is_optional, list_of, map_of, optional_of
 from skiff.api.cel.values import TypeValue, type_name
-
-Fields = Mapping[str, Type]
 
 _SIMPLE = {t.name: t for t in (
     types.BOOL, types.INT, types.UINT, types.DOUBLE, types.STRING, types.BYTES, types.NULL, types.TIMESTAMP,
@@ -40,12 +40,20 @@ TYPE_NAMES: dict[str, Type] = {
 
 
 class Checker:
-    """variables: name → type. objects: the name of an object type → its fields."""
+    """variables: name → type. objects: the name of an object type → its fields. messages: those of them that expressions
+    can make."""
 
-    def __init__(self, functions: Functions, variables: Mapping[str, Type], objects: Mapping[str, Fields]) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        variables: Mapping[str, Type],
+        objects: Mapping[str, Mapping[str, Field]],
+        messages: Container[str] = (),
+    ) -> None:
         self.functions = functions
         self.scopes: list[Mapping[str, Type]] = [variables]
         self.objects = objects
+        self.messages = messages
         self.mapping: unify.Mapping = {}
         self.issues: list[Issue] = []
         self._fresh = 0
@@ -89,6 +97,8 @@ class Checker:
             if plain in scope:
                 return scope[plain], None
         known = TYPE_NAMES.get(plain)
+        if known is None and plain in self.messages:
+            known = types.object_type(plain)
         return (types.type_of(known), TypeValue(known.name)) if known else (None, None)
 
     def _name(self, e: Ident, name: str) -> Type:
@@ -126,7 +136,7 @@ class Checker:
 
     def _declared_field(self, pos: int, name: str, field: str) -> Type:
         found = self.objects.get(name, {}).get(field)
-        return found if found is not None else self.issue(pos, f"undefined field '{field}'")
+        return found.type if found is not None else self.issue(pos, f"undefined field '{field}'")
 
     def _call(self, e: Call) -> Type:
         if e.function == "_?._":
@@ -199,13 +209,29 @@ class Checker:
 
     def _struct(self, e: Struct) -> Type:
         found, constant = self._lookup(e.name)
-        for entry in e.entries:
-            self.visit(entry.value)
         if found is None:
             return self.issue(e.pos, f"undeclared reference to '{e.name}' (in container '')")
+        e.name = e.name.removeprefix(".")
         if constant is None:
-            return self.issue(e.pos, f"'{e.name}' is not a type")
-        return self.issue(e.pos, f"'{e.name}' is not a message type")
+            made = self.issue(e.pos, f"'{e.name}' is not a type")
+        elif e.name not in self.messages:
+            made = self.issue(e.pos, f"'{e.name}' is not a message type")
+        else:
+            made = found.params[0]
+        for entry in e.entries:
+            self._initialize(e.name, entry)
+        return made
+
+    def _initialize(self, message: str, entry: Entry) -> None:
+        """One field of an object that is made."""
+        assert isinstance(entry.key, Literal)
+        entry.key.type = types.STRING
+        given = self._given(entry.value, self.visit(entry.value), entry.optional)
+        name = entry.key.value
+        wanted = self._declared_field(entry.pos, message, name)
+        if not self._fits([wanted], [given]):
+            shown = unify.substitute(self.mapping, given, final=True)
+            self.issue(entry.pos, f"expected type of field '{name}' is '{wanted}' but provided type is '{shown}'")
 
     def _comprehension(self, e: Comprehension) -> Type:
         over = unify.substitute(self.mapping, self.visit(e.range))

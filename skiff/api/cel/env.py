@@ -5,6 +5,7 @@ program = env.compile("self > 3")     # raises CompileError, ProgramError
 program.eval({"self": 4})             # True; raises CelError, CostExceeded
 """
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -101,21 +102,26 @@ def _occurs(e: Expr, name: str) -> bool:
 
 
 class Env:
-    """variables: name → type. objects: the object types that these types name. functions: what can be called."""
+    """variables: name → type. objects: the object types that these types name. functions: what can be called. messages:
+    object types that expressions can make."""
 
     def __init__(
-        self, variables: Mapping[str, Type], objects: Objects | None = None, functions: Functions | None = None
+        self,
+        variables: Mapping[str, Type],
+        objects: Objects | None = None,
+        functions: Functions | None = None,
+        messages: Objects | None = None,
     ) -> None:
         self.variables = dict(variables)
-        self.objects = objects or {}
+        self.messages: Objects = messages or {}
+        self.objects: Objects = _joined(objects or {}, self.messages)
         self.functions = functions or kubernetes_functions()
         self._slots = {name: FIRST_SLOT + i for i, name in enumerate(self.variables)}
 
     def check(self, text: str) -> Expr:
         """The tree with its types. Raises CompileError with all mistakes."""
         root = parser.parse(text)
-        fields = _Types(self.objects)
-        checker = Checker(self.functions, self.variables, fields)
+        checker = Checker(self.functions, self.variables, self.objects, self.messages)
         issues = checker.check(root) or check_literals(root)
         if issues:
             raise CompileError(text, issues)
@@ -130,17 +136,6 @@ class Env:
         return Program(text, root, plan.run, plan.cost, self._slots, planner.size)
 
 
-class _Types(Mapping[str, Mapping[str, Type]]):
-    """The fields' types of the object types, made when asked for."""
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
-
-    def __getitem__(self, name: str) -> Mapping[str, Type]:
-        return {field: f.type for field, f in self._objects[name].items()}
-
-    def __iter__(self) -> Any:
-        return iter(self._objects)
-
-    def __len__(self) -> int:
-        return len(self._objects)
+def _joined(one: Objects, other: Objects) -> Objects:
+    """ChainMap never writes to what it reads from."""
+    return ChainMap(one, other) if other else one  # type: ignore[arg-type]

@@ -22,14 +22,15 @@ from skiff.api.cel.ast import (
     Literal,
     MapLiteral,
     Select,
+    Struct,
 )  # fmt: skip
 from skiff.api.cel.errors import CelError, ProgramError, no_such_overload
 from skiff.api.cel.functions import Functions, Overload
 from skiff.api.cel.loops import ABSORBED, Frame, Run, charge
 from skiff.api.cel.operators import int_result
 from skiff.api.cel.regex import compile_re2
-from skiff.api.cel.types import SCALARS, Type, is_dyn, is_optional
-from skiff.api.cel.values import NONE, Optional, equal, show, to_key, type_name
+from skiff.api.cel.types import SCALARS, STRING, Type, is_dyn, is_optional
+from skiff.api.cel.values import NONE, Message, Optional, equal, show, to_key, type_name
 
 FIRST_SLOT = 2
 MISSING = object()
@@ -77,6 +78,8 @@ class Planner:
                 return self._list(e)
             case MapLiteral():
                 return self._map(e)
+            case Struct():
+                return self._struct(e)
             case Comprehension():
                 return self._comprehension(e)
         raise ProgramError(f"unsupported expr: {e!r}")
@@ -96,7 +99,7 @@ class Planner:
 
     def _getter(self, of: Type, field: str) -> Getter:
         declared = self.objects.get(of.params[0].name if is_optional(of) else of.name)
-        return getter(field, declared.get(field) if declared else None)
+        return getter(field, declared.get(field) if declared is not None else None)
 
     def _select(self, e: Select) -> Plan:
         if e.constant is not None:
@@ -273,6 +276,32 @@ class Planner:
         if all(k.constant and v.constant and not optional for k, v, optional in parts):
             return constant(run([]))
         return Plan(run, cost)
+
+    def _struct(self, e: Struct) -> Plan:
+        declared = self.objects[e.name]
+        parts: list[tuple[str, Plan, bool, bool]] = []
+        for entry in e.entries:
+            assert isinstance(entry.key, Literal)
+            field = declared[entry.key.value]
+            parts.append((field.name, self.plan(entry.value), entry.optional, field.type is STRING))
+        runs = [(name, part.run, optional, textual) for name, part, optional, textual in parts]
+
+        def run(f: Frame) -> Message:
+            fields: dict[str, Any] = {}
+            for name, value_of, optional, textual in runs:
+                value = value_of(f)
+                if optional:
+                    if type(value) is not Optional:
+                        raise CelError(f"cannot initialize optional entry '{name}' from non-optional value {show(value)}")
+                    if not value.has:
+                        continue
+                    value = value.value
+                if textual and type(value) is not str:
+                    raise CelError(f"unexpected type {type_name(value)} for {e.name}Type '{name}' field")
+                fields[name] = value
+            return Message(e.name, fields)
+
+        return Plan(run, costs.STRUCT_BASE + sum(part.cost for _, part, _, _ in parts))
 
     # --- loops
 

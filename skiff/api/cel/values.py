@@ -119,6 +119,27 @@ class Optional:
 NONE = Optional(has=False)
 
 
+class Message:
+    """An object that an expression has made: `Object.spec{replicas: 3}`. name: of its type."""
+
+    __slots__ = ("fields", "name")
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        self.name = name
+        self.fields = fields
+
+    def get(self, field: str) -> Any:
+        return self.fields.get(field)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Message and self.name == other.name and equal(self.fields, other.fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self.name}{{{', '.join(f'{k}: {show(v)}' for k, v in self.fields.items())}}}"
+
+
 class SetList(list[Any]):
     """A list of the API whose order means nothing (x-kubernetes-list-type: set)."""
 
@@ -159,6 +180,8 @@ def type_name(value: Any) -> str:
 
 
 def _name_of_foreign(value: Any) -> str:
+    if type(value) is Message:
+        return value.name
     for cls in type(value).__mro__:
         if cls in _NAMES:
             return _NAMES[cls]
