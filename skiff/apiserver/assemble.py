@@ -81,6 +81,11 @@ def admit(
             authorization=server.authorization,
             metrics=server.metrics.admission,
             escalation=guard,
+            mutating=[MutatingAdmissionPolicy(registry, server.authorization)],
+            validating=[
+                PolicyParamAccess(registry, server.authorization),
+                ValidatingAdmissionPolicy(registry, server.authorization),
+            ],
             enable=enable,
             disable=disable,
         )

@@ -46,6 +46,7 @@ class Registry:
         self.extra_definitions: Mapping[str, Mapping[str, Any]] = {}
         self.extra_digests: Mapping[str, bytes] = {}
         self._wanted: list[WatchCache] = []
+        self._equivalents: tuple[int, dict[GVR, tuple[GVR, ...]]] = (0, {})
         self._started = False
         listed = list(resources)
         by_gvr = {r.gvr: r for r in listed}

@@ -292,7 +292,9 @@ class Planner:
                 value = value_of(f)
                 if optional:
                     if type(value) is not Optional:
-                        raise CelError(f"cannot initialize optional entry '{name}' from non-optional value {show(value)}")
+                        raise CelError(
+                            f"cannot initialize optional entry '{name}' from non-optional value {show(value)}"
+                        )
                     if not value.has:
                         continue
                     value = value.value

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from skiff.api import labels, names
-from skiff.api.errors import not_supported
-from skiff.api.resources.checks import ErrorList, check_label_selector
+from skiff.api import jsonpath, labels, names
+from skiff.api.errors import FieldError, not_supported
+from skiff.api.resources.checks import ErrorList, check_label_selector, validator
 from skiff.api.resources.fields import get, items
 from skiff.api.types import Obj
 
 if TYPE_CHECKING:
-    from skiff.api.resources.policy_expressions import Expressions
+    from skiff.api.resources.policy_expressions import Compiled, Expressions
 
 FAILURE_POLICIES = ("Fail", "Ignore")
 MATCH_POLICIES = ("Equivalent", "Exact")
@@ -228,6 +228,13 @@ def _check_versions(versions: list[str], path: str, errors: ErrorList, *, known:
         errors.invalid(path, versions, f"must include at least one of {supported}")
 
 
+def _report(compiled: "Compiled", text: str, path: str, errors: ErrorList) -> None:
+    if compiled.internal:
+        errors.append(FieldError(path, "InternalError", None, compiled.error))
+    elif compiled.error:
+        errors.invalid(path, text, compiled.error)
+
+
 def _check_conditions(conditions: list[Obj], path: str, errors: ErrorList, *, params: bool) -> None:
     """matchConditions."""
     if len(conditions) > MAX_CONDITIONS:
@@ -243,9 +250,7 @@ def _check_conditions(conditions: list[Obj], path: str, errors: ErrorList, *, pa
         if not text:
             errors.required(f"{here}.expression")
         else:
-            why = expressions.error(text, "bool")
-            if why:
-                errors.invalid(f"{here}.expression", text, why)
+            _report(expressions.compile(text, "bool"), text, f"{here}.expression", errors)
         if not name:
             errors.required(f"{here}.name")
             continue
@@ -258,9 +263,9 @@ def _check_conditions(conditions: list[Obj], path: str, errors: ErrorList, *, pa
 # Policies.
 
 
-def check_validating_policy(obj: Obj, errors: ErrorList) -> None:
+def check_validating_policy(obj: Obj, old: Obj | None, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
-    expressions = _check_policy(spec, errors)
+    expressions = _check_policy(spec, errors, old)
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
         for field in ("validations", "auditAnnotations"):
@@ -281,21 +286,42 @@ def check_validating_policy(obj: Obj, errors: ErrorList) -> None:
         seen.add(key)
 
 
-def check_mutating_policy(obj: Obj, errors: ErrorList) -> None:
+def check_type_checking(new: Obj, old: Obj, errors: ErrorList) -> None:
+    """Of a policy's status."""
+    for i, warning in enumerate(items(new, "status", "typeChecking", "expressionWarnings")):
+        path, reference = f"status.typeChecking.expressionWarnings[{i}]", warning.get("fieldRef", "").strip()
+        if not warning.get("warning"):
+            errors.required(f"{path}.warning")
+        if not reference:
+            errors.required(f"{path}.fieldRef")
+            continue
+        try:
+            jsonpath.parse(f".{reference}" if reference[0].isalpha() else reference)
+        except jsonpath.JSONPathError as e:
+            errors.invalid(f"{path}.fieldRef", reference, f"invalid JSONPath: {e}")
+
+
+def check_mutating_policy(obj: Obj, old: Obj | None, errors: ErrorList) -> None:
     spec = obj.get("spec") or {}
-    _check_policy(spec, errors, composed=True, mutating=True)
+    expressions = _check_policy(spec, errors, old, composed=True, mutating=True)
     if not spec.get("mutations"):
         errors.required("spec.mutations", "mutations must contain at least one item")
     for i, mutation in enumerate(items(spec, "mutations")):
-        _check_mutation(mutation, f"spec.mutations[{i}]", errors)
+        _check_mutation(mutation, f"spec.mutations[{i}]", errors, expressions)
     if not spec.get("reinvocationPolicy"):
         errors.required("spec.reinvocationPolicy")
     else:
         _choice(spec, "reinvocationPolicy", REINVOCATIONS, "spec", errors)
 
 
-def _check_policy(spec: Obj, errors: ErrorList, *, composed: bool = False, mutating: bool = False) -> "Expressions":
-    """What both kinds have. Returns what their expressions can refer to."""
+def of_new(check: Callable[[Obj, Obj | None, ErrorList], None]) -> Callable[[Obj], list[FieldError]]:
+    return validator(lambda obj, errors: check(obj, None, errors))
+
+
+def _check_policy(
+    spec: Obj, errors: ErrorList, old: Obj | None, *, composed: bool = False, mutating: bool = False
+) -> "Expressions":
+    """What both kinds have. Returns what their expressions can refer to. Conditions that are stored as they are stay."""
     from skiff.api.resources.policy_expressions import Expressions
 
     _choice(spec, "failurePolicy", FAILURE_POLICIES, "spec", errors)
@@ -310,8 +336,10 @@ def _check_policy(spec: Obj, errors: ErrorList, *, composed: bool = False, mutat
             errors.required("spec.matchConstraints.resourceRules")
         if mutating:
             _check_mutating_operations(match, "spec.matchConstraints", errors)
-    conditions = spec.get("matchConditions") or []
-    _check_conditions(conditions, "spec.matchConditions", errors, params=kind is not None)
+    before = (old or {}).get("spec") or {}
+    if old is None or any(before.get(f) != spec.get(f) for f in ("paramKind", "matchConditions")):
+        conditions = spec.get("matchConditions") or []
+        _check_conditions(conditions, "spec.matchConditions", errors, params=kind is not None)
     variables = spec.get("variables") or []
     expressions = Expressions(kind is not None, composed or bool(variables))
     for i, variable in enumerate(variables):
@@ -351,9 +379,7 @@ def _check_variable(variable: Obj, path: str, errors: ErrorList, expressions: "E
     if not text.strip():
         errors.required(f"{path}.expression", "expression is not specified")
     else:
-        why = expressions.declare(name, text)
-        if why:
-            errors.invalid(f"{path}.expression", text, why)
+        _report(expressions.declare(name, text), text, f"{path}.expression", errors)
 
 
 def _check_validation(validation: Obj, path: str, errors: ErrorList, expressions: "Expressions") -> None:
@@ -361,15 +387,12 @@ def _check_validation(validation: Obj, path: str, errors: ErrorList, expressions
     if not text.strip():
         errors.required(f"{path}.expression", "expression is not specified")
     else:
-        why = expressions.error(text, "bool")
-        if why:
-            errors.invalid(f"{path}.expression", text, why)
+        _report(expressions.compile(text, "bool"), text, f"{path}.expression", errors)
     if shown and not shown.strip():
         errors.invalid(f"{path}.messageExpression", shown, "must be non-empty if specified")
     elif shown:
-        why = expressions.error(shown, "string", authorizer=False)
-        if why:
-            errors.invalid(f"{path}.messageExpression", shown, why)
+        compiled = expressions.compile(shown, "string", authorizer=False)
+        _report(compiled, shown, f"{path}.messageExpression", errors)
     message = validation.get("message", "")
     if message and not message.strip():
         errors.invalid(f"{path}.message", message, "must be non-empty if specified")
@@ -389,17 +412,16 @@ def _check_annotation(annotation: Obj, name: str, path: str, errors: ErrorList, 
     elif len(text.strip().encode()) > MAX_VALUE_EXPRESSION:
         errors.required(f"{path}.valueExpression", f"must not exceed {MAX_VALUE_EXPRESSION} bytes in length")
     else:
-        why = expressions.error(text.strip(), "string", "null_type")
-        if why:
-            errors.invalid(f"{path}.valueExpression", text, why)
+        compiled = expressions.compile(text.strip(), "string", "null_type")
+        _report(compiled, text, f"{path}.valueExpression", errors)
 
 
 _PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+PATCH_TYPES = {"ApplyConfiguration": "Object", "JSONPatch": "list(JSONPatch)"}
+"""What the expression of a mutation evaluates to."""
 
 
-def _check_mutation(mutation: Obj, path: str, errors: ErrorList) -> None:
-    from skiff.api.resources.policy_expressions import syntax_error
-
+def _check_mutation(mutation: Obj, path: str, errors: ErrorList, expressions: "Expressions") -> None:
     kind = mutation.get("patchType", "")
     if not kind:
         errors.required(f"{path}.patchType")
@@ -415,9 +437,8 @@ def _check_mutation(mutation: Obj, path: str, errors: ErrorList) -> None:
     elif not text.strip():
         errors.required(f"{path}.{field}.expression")
     else:
-        why = syntax_error(text.strip())
-        if why:
-            errors.invalid(f"{path}.{field}.expression", text.strip(), why)
+        compiled = expressions.compile(text.strip(), PATCH_TYPES[kind], patches=True)
+        _report(compiled, text.strip(), f"{path}.{field}.expression", errors)
     if mutation.get(other) is not None:
         errors.invalid(f"{path}.{other}", f"{{{other}}}", f"must not be specified when patchType is {kind}")
 

@@ -64,7 +64,8 @@ RESOURCES: Sequence[Resource] = (
     _record(
         "mutatingadmissionpolicies",
         "MutatingAdmissionPolicy",
-        validate=validator(checks.check_mutating_policy),
+        validate_create=checks.of_new(checks.check_mutating_policy),
+        validate_update=update_validator(checks.check_mutating_policy),
         default=default_policy,
     ),
     _record(
@@ -83,8 +84,9 @@ RESOURCES: Sequence[Resource] = (
     _record(
         "validatingadmissionpolicies",
         "ValidatingAdmissionPolicy",
-        validate=validator(checks.check_validating_policy),
-        validate_status_update=update_validator(status_checks.check_conditions),
+        validate_create=checks.of_new(checks.check_validating_policy),
+        validate_update=update_validator(checks.check_validating_policy),
+        validate_status_update=update_validator(checks.check_type_checking, status_checks.check_conditions),
         subresources=(STATUS,),
         default=rules(default_policy, struct("status")),
     ),

@@ -1,7 +1,5 @@
-"""Expressions of admission policies and webhooks, compiled to be checked. Loaded when the first one is met.
-
-Which variables there are, and of which type. Those that make objects (`Object{...}`, `JSONPatch{...}`) are only checked for
-their syntax. Source: apiserver pkg/admission/plugin/cel/compile.go.
+"""Expressions of admission policies and webhooks: which variables there are, and of which type. Loaded when the first one
+is met. Source: apiserver pkg/admission/plugin/cel/compile.go, composition.go.
 """
 
 from collections.abc import Mapping
@@ -12,8 +10,11 @@ from skiff.api.cel import types
 from skiff.api.cel.access import Field
 from skiff.api.cel.env import Env, Program
 from skiff.api.cel.errors import CompileError, ProgramError
+from skiff.api.cel.functions import Functions
 from skiff.api.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
-from skiff.api.cel.parser import deep_stack, parse
+from skiff.api.cel.library.strings import JSON_PATCH_ROWS
+from skiff.api.cel.messages import PATCH_TYPES
+from skiff.api.cel.parser import deep_stack
 from skiff.api.cel.types import Type
 
 _TEXT, _TIME = types.STRING, types.TIMESTAMP
@@ -69,7 +70,7 @@ _OBJECTS: Mapping[str, Mapping[str, Type]] = {
         "status": types.object_type("kubernetes.NamespaceStatus"),
     },
 }
-_VARIABLES = "kubernetes.variables"
+VARIABLES = "kubernetes.variables"
 
 
 @lru_cache(1)
@@ -77,16 +78,33 @@ def _objects() -> Mapping[str, Mapping[str, Field]]:
     return {name: {f: Field(f, t) for f, t in fields.items()} for name, fields in _OBJECTS.items()}
 
 
+@lru_cache(1)
+def _with_patches() -> Functions:
+    return Functions(*LIBRARIES, JSON_PATCH_ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An expression; either its program or what is wrong with it. internal: it is not the expression's type or text."""
+
+    expression: str
+    program: Program | None
+    error: str = ""
+    internal: bool = False
+
+
 @dataclass(slots=True)
 class Expressions:
     """What the expressions of one policy can refer to. params: the policy has a paramKind. variables: those that have been
-    declared so far, with their types."""
+    declared so far, with their types. objects: the types of `object` and `params` where they are known."""
 
     params: bool = False
     composed: bool = False
     variables: dict[str, Type] = field(default_factory=dict)
+    typed: Mapping[str, Type] = field(default_factory=dict)
+    objects: Mapping[str, Mapping[str, Field]] = field(default_factory=dict)
 
-    def _environment(self, authorizer: bool) -> Env:
+    def _environment(self, authorizer: bool, patches: bool) -> Env:
         known: dict[str, Type] = {"object": types.DYN, "oldObject": types.DYN}
         known["request"] = types.object_type("kubernetes.AdmissionRequest")
         known["namespaceObject"] = types.object_type("kubernetes.Namespace")
@@ -94,10 +112,13 @@ class Expressions:
             known["params"] = types.DYN
         if authorizer:
             known |= {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
-        objects = dict(_objects())
+        known |= self.typed
+        objects = {**_objects(), **self.objects}
         if self.composed:
-            known["variables"] = types.object_type(_VARIABLES)
-            objects[_VARIABLES] = {name: Field(name, type) for name, type in self.variables.items()}
+            known["variables"] = types.object_type(VARIABLES)
+            objects[VARIABLES] = {n: Field(n, type, nullable=True) for n, type in self.variables.items()}
+        if patches:
+            return Env(known, objects, _with_patches(), PATCH_TYPES)
         return Env(known, objects)
 
     def error(self, expression: str, *expected: str, authorizer: bool = True) -> str:
@@ -116,22 +137,40 @@ class Expressions:
 
     def _compile(self, expression: str, expected: tuple[str, ...], authorizer: bool) -> tuple[str, Type]:
         try:
-            program = self._environment(authorizer).compile(expression)
+            with deep_stack():
+                return "", self._environment(authorizer, False).check(expression).type
         except CompileError as e:
-            return f"compilation failed: {e}", types.DYN
+            return str(e), types.DYN
+
+    def compile(self, expression: str, *expected: str, authorizer: bool = True, patches: bool = False) -> Compiled:
+        """expected: the types that it may have; none: any. patches: it can make objects."""
+        try:
+            program = self._environment(authorizer, patches).compile(expression)
+        except CompileError as e:
+            return Compiled(expression, None, f"compilation failed: {e}")
         except ProgramError as e:
-            return f"program instantiation failed: {e}", types.DYN
+            return Compiled(expression, None, f"program instantiation failed: {e}", internal=True)
         kind = str(program.type)
         if not expected or kind in expected:
-            return "", program.type
+            return Compiled(expression, program)
         one_of = expected[0] if len(expected) == 1 else f"one of [{' '.join(expected)}]"
-        return f"must evaluate to {one_of} but got {kind}", program.type
+        return Compiled(expression, None, f"must evaluate to {one_of} but got {kind}")
+
+    def declare(self, name: str, expression: str) -> Compiled:
+        """The same for a variable, which can be used from now on."""
+        made = self.compile(expression)
+        self.variables[name] = _plain(made.program.type) if made.program is not None else types.DYN
+        return made
+
+    def declare_type(self, name: str, type: Type) -> None:
+        self.variables[name] = _plain(type)
 
 
-def syntax_error(expression: str) -> str:
-    try:
-        with deep_stack():
-            parse(expression)
-    except CompileError as e:
-        return f"compilation failed: {e}"
-    return ""
+def _plain(t: Type) -> Type:
+    """What a variable's type is remembered as: objects may be anything."""
+    if t.kind in ("list", "map"):
+        return Type(t.kind, t.name, tuple(map(_plain, t.params)))
+    return t if t.kind in _REMEMBERED else types.DYN
+
+
+_REMEMBERED = frozenset(("bool", "bytes", "double", "duration", "int", "null", "string", "timestamp", "uint"))

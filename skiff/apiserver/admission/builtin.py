@@ -4,7 +4,7 @@ Places kept free: PodSecurity after TaintNodesByCondition; CertificateApproval, 
 RuntimeClass; policies before the webhooks of their kind (mutating, validating).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from skiff.apiserver.admission import Plugin
 from skiff.apiserver.admission.certificaterequester import CertificateRequester
@@ -37,7 +37,7 @@ from skiff.apiserver.lookup import Lookup
 from skiff.apiserver.registry import Registry
 from skiff.client.rest import Client
 
-ALWAYS = frozenset(("CertificateRequester", "ServiceAllocation", "RBACEscalation"))
+ALWAYS = frozenset(("CertificateRequester", "ServiceAllocation", "RBACEscalation", "PolicyParamAccess"))
 """Not plugins upstream: they cannot be switched off."""
 
 
@@ -50,6 +50,8 @@ def plugins(
     authorization: Authorization | None = None,
     metrics: AdmissionMetrics | None = None,
     escalation: Escalation | None = None,
+    mutating: Sequence[Plugin] = (),
+    validating: Sequence[Plugin] = (),
     enable: Iterable[str] = (),
     disable: Iterable[str] = (),
 ) -> list[Plugin]:

@@ -1,0 +1,63 @@
+"""The expressions of one policy, compiled. Mistakes are kept with them and reported when they are evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skiff.api.resources.admission_checks import PATCH_TYPES
+from skiff.api.resources.policy_expressions import Compiled, Expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """message: compiled from messageExpression. fallback: what else is said."""
+
+    expression: Compiled
+    message: Compiled | None
+    fallback: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """kind: the patch type."""
+
+    kind: str
+    expression: Compiled
+
+
+class PolicyProgram:
+    """variables by name; conditions: matchConditions by name; then what the policy's kind has."""
+
+    def __init__(self, spec: Mapping[str, Any]):
+        known = Expressions(spec.get("paramKind") is not None, True)
+        self.variables = {v["name"]: known.declare(v["name"], v["expression"]) for v in spec.get("variables") or ()}
+        self.conditions = [
+            (c.get("name", ""), known.compile(c.get("expression", ""), "bool"))
+            for c in spec.get("matchConditions") or ()
+        ]
+        self.validations = [_validation(v, known) for v in spec.get("validations") or ()]
+        self.annotations = [
+            (a.get("key", ""), known.compile(a.get("valueExpression", ""), "string", "null_type"))
+            for a in spec.get("auditAnnotations") or ()
+        ]
+        self.mutations = [_mutation(m, known) for m in spec.get("mutations") or ()]
+
+
+def _validation(validation: Mapping[str, Any], known: Expressions) -> Validation:
+    expression, shown = validation.get("expression", ""), validation.get("messageExpression", "")
+    return Validation(
+        known.compile(expression, "bool"),
+        known.compile(shown, "string", authorizer=False) if shown else None,
+        validation.get("message", "").strip() or f"failed expression: {expression.strip()}",
+        validation.get("reason") or "Invalid",
+    )
+
+
+_FIELDS = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+
+
+def _mutation(mutation: Mapping[str, Any], known: Expressions) -> Mutation:
+    kind = mutation.get("patchType", "")
+    expression = (mutation.get(_FIELDS[kind]) or {}).get("expression", "")
+    return Mutation(kind, known.compile(expression, PATCH_TYPES[kind], patches=True))
