@@ -45,6 +45,7 @@ ACCOUNTS = {
     "service-cidr-controller": "service-cidrs-controller",
     "resourcequota-controller": "resourcequota-controller",
     "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
+    "validatingadmissionpolicy-status-controller": "validatingadmissionpolicy-status-controller",
     "deployment-controller": "deployment-controller",
     "namespace-controller": "namespace-controller",
     "pod-garbage-collector-controller": "pod-garbage-collector",

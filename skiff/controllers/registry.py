@@ -24,6 +24,7 @@ from skiff.controllers.nodelifecycle.health import Limits
 from skiff.controllers.nodelifecycle.zones import Rates
 from skiff.controllers.persistentvolume import PersistentVolumeController
 from skiff.controllers.podgc import THRESHOLD, PodGC
+from skiff.controllers.policystatus import PolicyStatusController
 from skiff.controllers.replicaset import ReplicaSetController
 from skiff.controllers.replicationcontroller import ReplicationControllerController
 from skiff.controllers.resourcequota import ResourceQuotaController
@@ -142,6 +143,7 @@ CONTROLLERS: dict[str, Make] = {
     "service-cidr-controller": lambda c: ServiceCIDRController(**c.parts()),
     "resourcequota-controller": lambda c: ResourceQuotaController(**c.parts()),
     "clusterrole-aggregation-controller": lambda c: ClusterRoleAggregationController(**c.parts()),
+    "validatingadmissionpolicy-status-controller": lambda c: PolicyStatusController(**c.parts()),
     "deployment-controller": lambda c: DeploymentController(**c.parts("deployment-controller")),
     "namespace-controller": lambda c: NamespaceController(**c.parts()),
     "pod-garbage-collector-controller": lambda c: PodGC(**c.parts(), threshold=c.options.terminated_pods),

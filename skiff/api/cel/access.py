@@ -38,12 +38,16 @@ def getter(name: str, field: Field | None) -> Getter:
     if convert is None:
 
         def get(of: Any) -> Any:
+            if of is None:
+                raise CelError(f"no such key: {name}")
             value = of.get(raw)
             return NOTHING if value is None else value
 
         return get
 
     def get_converted(of: Any) -> Any:
+        if of is None:
+            raise CelError(f"no such key: {name}")
         value = of.get(raw)
         return NOTHING if value is None else convert(value)
 

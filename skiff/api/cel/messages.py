@@ -82,6 +82,8 @@ def to_json(value: Any) -> Any:
             return base64.b64encode(value).decode()
         case Timestamp() | Duration():
             return str(value)
+        case float() if value.is_integer() and -_EXACT < value < _EXACT:
+            return int(value)
         case bool() | str() | float() | None:
             return value
         case Uint() | int():

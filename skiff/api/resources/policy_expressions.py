@@ -75,7 +75,7 @@ VARIABLES = "kubernetes.variables"
 
 @lru_cache(1)
 def _objects() -> Mapping[str, Mapping[str, Field]]:
-    return {name: {f: Field(f, t) for f, t in fields.items()} for name, fields in _OBJECTS.items()}
+    return {name: {f: Field(f, t, nullable=f == "options") for f, t in fields.items()} for name, fields in _OBJECTS.items()}
 
 
 @lru_cache(1)

@@ -41,6 +41,11 @@ class View:
     obj: Obj | None
     old: Obj | None
 
+    @property
+    def has_type(self) -> bool:
+        """Whether the documents of the resource's own group version describe the kind."""
+        return (self.kind.group, self.kind.version) == (self.gvr.group, self.gvr.version)
+
 
 def kind_of(registry: Registry, gvr: GVR, subresource: str) -> Kind:
     """What stands in the body of a request."""

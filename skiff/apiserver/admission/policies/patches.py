@@ -11,7 +11,6 @@ import orjson
 from skiff.api.cel.errors import CelError
 from skiff.api.cel.messages import misnamed, to_json
 from skiff.api.cel.values import Message
-from skiff.api.errors import service_unavailable
 from skiff.api.fit import check
 from skiff.api.patch import DoesNotApply, apply_operations
 from skiff.api.schema import SchemaNode
@@ -27,30 +26,28 @@ class PatchError(Exception):
 
 def patched(registry: Registry, shown: View, kind: str, made: Any) -> Obj:
     """The object of a view as it is after a mutation, decoded and defaulted. made: what the expression came to. Raises
-    PatchError; StatusError for objects without a schema and for what the patch made unreadable."""
-    node = node_of(registry, shown)
-    if node is None:
-        missing = f"Resource kind {shown.kind} not found."
-        delay = "There can be a delay between when CustomResourceDefinitions are created and when they are available."
-        raise service_unavailable(f"{missing} {delay}")
+    PatchError; StatusError for what the patch made unreadable."""
     assert shown.obj is not None
     if kind == "JSONPatch":
         changed = _operated(shown.obj, made)
         return shown.obj if changed is None else decode(registry, shown, _own(changed), validation="Strict")
-    return decode(registry, shown, _own(_applied(shown, node, made)))
+    return decode(registry, shown, _own(_applied(shown, node_of(registry, shown), made)))
 
 
 def _own(obj: Any) -> Any:
     return orjson.loads(orjson.dumps(obj))
 
 
-def _applied(shown: View, node: SchemaNode, made: Message) -> Obj:
+def _applied(shown: View, node: SchemaNode | None, made: Message) -> Obj:
     _check_names(made)
     assert shown.obj is not None
     try:
         patch = to_json(made)
     except CelError as e:
         raise PatchError(f"invalid return type: {e}") from e
+    if node is None or not shown.has_type:
+        why = f"no corresponding type for {shown.kind}"
+        raise PatchError(f"error applying patch: failed to convert patch object to typed object: {why}")
     patch |= {name: shown.obj[name] for name in ("apiVersion", "kind") if name in shown.obj}
     if problems := check(patch, node):
         why = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
