@@ -143,7 +143,8 @@ def _value(root: Any, op: Mapping[str, Any], kind: str, field: str, where: str) 
     except _NoParent:
         raise _missing(kind, field, pointer) from None
     except _Wrong as e:
-        raise DoesNotApply(f"error in {kind} {where}: '{pointer}': {e}") from None
+        place = _tokens(pointer)[-1] if kind == "move" else pointer
+        raise DoesNotApply(f"error in {kind} {where}: '{place}': {e}") from None
 
 
 def _changed(root: Any, op: Mapping[str, Any], kind: str, field: str, change: Any, value: Any = None) -> Any:
@@ -156,7 +157,8 @@ def _changed(root: Any, op: Mapping[str, Any], kind: str, field: str, change: An
     except _Wrong as e:
         if kind == "replace":
             raise DoesNotApply(f"replace operation does not apply: doc is missing key: {pointer}: missing value") from e
-        where = "error while adding value during copy" if kind == "copy" else f"error in {kind} for path: '{pointer}'"
+        place = _tokens(pointer)[-1] if field == "from" else pointer
+        where = "error while adding value during copy" if kind == "copy" else f"error in {kind} for path: '{place}'"
         raise DoesNotApply(f"{where}: {e}") from None
 
 

@@ -21,6 +21,7 @@ from skiff.api.gvr import (
 from skiff.api.types import GVR
 from skiff.apiserver.admission import Chain
 from skiff.apiserver.admission.builtin import plugins
+from skiff.apiserver.admission.policies import configuration as policies
 from skiff.apiserver.admission.webhooks.configuration import MUTATING, VALIDATING
 from skiff.apiserver.allocators import ServiceAllocators
 from skiff.apiserver.authz.escalation import Escalation
@@ -46,6 +47,10 @@ READ_BY_PLUGINS = (
     IPADDRESSES,
     MUTATING,
     VALIDATING,
+    policies.MUTATING,
+    policies.MUTATING_BINDINGS,
+    policies.VALIDATING,
+    policies.VALIDATING_BINDINGS,
 )
 """What plugins look up without waiting; these caches are filled before the first request."""
 
@@ -81,11 +86,6 @@ def admit(
             authorization=server.authorization,
             metrics=server.metrics.admission,
             escalation=guard,
-            mutating=[MutatingAdmissionPolicy(registry, server.authorization)],
-            validating=[
-                PolicyParamAccess(registry, server.authorization),
-                ValidatingAdmissionPolicy(registry, server.authorization),
-            ],
             enable=enable,
             disable=disable,
         )

@@ -119,8 +119,7 @@ class Paths:
 
     async def _metrics(self, request: Request) -> Response:
         flow = self._server.flow
-        admission = [line for plugin in self._server.admission.plugins for line in plugin.metrics()]
-        text = self._server.metrics.render([*admission, *(flow.render() if flow is not None else ())])
+        text = self._server.metrics.render(flow.render() if flow is not None else ())
         return Response(200, {"content-type": CONTENT_TYPE}, text)
 
     async def _slis(self, request: Request) -> Response:

@@ -46,7 +46,6 @@ class Registry:
         self.extra_definitions: Mapping[str, Mapping[str, Any]] = {}
         self.extra_digests: Mapping[str, bytes] = {}
         self._wanted: list[WatchCache] = []
-        self._equivalents: tuple[int, dict[GVR, tuple[GVR, ...]]] = (0, {})
         self._started = False
         listed = list(resources)
         by_gvr = {r.gvr: r for r in listed}
@@ -116,6 +115,12 @@ class Registry:
 
     def served(self, gvr: GVR) -> Served | None:
         return self.find(gvr.group, gvr.version, gvr.plural)
+
+    def of_kind(self, api_version: str, kind: str) -> Served | None:
+        """The resource whose objects are of a kind."""
+        group, _, version = api_version.rpartition("/")
+        plurals = self.table.get((group, version), {})
+        return next((s for s in plurals.values() if s.gvr.kind == kind), None)
 
     def equivalents(self, gvr: GVR) -> list[GVR]:
         """Of all resources that show the same stored objects, this one among them."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from skiff.api.cel import types
 from skiff.api.cel.access import Field
-from skiff.api.cel.env import Env, Program
+from skiff.api.cel.env import LIBRARIES, Env, Program
 from skiff.api.cel.errors import CompileError, ProgramError
 from skiff.api.cel.functions import Functions
 from skiff.api.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
@@ -75,7 +75,9 @@ VARIABLES = "kubernetes.variables"
 
 @lru_cache(1)
 def _objects() -> Mapping[str, Mapping[str, Field]]:
-    return {name: {f: Field(f, t, nullable=f == "options") for f, t in fields.items()} for name, fields in _OBJECTS.items()}
+    return {
+        name: {f: Field(f, t, nullable=f == "options") for f, t in fields.items()} for name, fields in _OBJECTS.items()
+    }
 
 
 @lru_cache(1)
@@ -121,24 +123,11 @@ class Expressions:
             return Env(known, objects, _with_patches(), PATCH_TYPES)
         return Env(known, objects)
 
-    def error(self, expression: str, *expected: str, authorizer: bool = True) -> str:
-        """What is wrong with an expression, "" if nothing. expected: the types that it may have; none: any."""
-        return self._compile(expression, expected, authorizer)[0]
-
-    def declare(self, name: str, expression: str) -> str:
-        """The same for a variable, which can be used from now on."""
-        why, kind = self._compile(expression, (), True)
-        self.variables[name] = kind
-        return why
-
-    def program(self, expression: str) -> Program:
-        """To be evaluated. Raises CompileError, ProgramError."""
-        return self._environment(True).compile(expression)
-
-    def _compile(self, expression: str, expected: tuple[str, ...], authorizer: bool) -> tuple[str, Type]:
+    def check(self, expression: str) -> tuple[str, Type]:
+        """What is wrong with an expression as far as types go, and its own type."""
         try:
             with deep_stack():
-                return "", self._environment(authorizer, False).check(expression).type
+                return "", self._environment(True, False).check(expression).type
         except CompileError as e:
             return str(e), types.DYN
 

@@ -55,8 +55,8 @@ class Attributes:
     def forbid(self, why: str) -> StatusError:
         """403 in upstream's words: `pods "x" is forbidden: why`. While a name is pending, generateName stands for it."""
         name = self.name
-        if not name and self.obj is not None:
-            meta = self.obj.get("metadata") or {}
+        if not name:
+            meta = (self.obj or {}).get("metadata") or {}
             name = meta.get("name") or meta.get("generateName") or "Unknown"
         return forbidden(self.gvr, name, why)
 

@@ -1,11 +1,12 @@
 """The built-in admission plugins, in upstream's order (pkg/kubeapiserver/options/plugins.go).
 
 Places kept free: PodSecurity after TaintNodesByCondition; CertificateApproval, -Signing and -SubjectRestriction after
-RuntimeClass; policies before the webhooks of their kind (mutating, validating).
+RuntimeClass.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from skiff.api.types import GVR
 from skiff.apiserver.admission import Plugin
 from skiff.apiserver.admission.certificaterequester import CertificateRequester
 from skiff.apiserver.admission.defaultingressclass import DefaultIngressClass
@@ -18,6 +19,11 @@ from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from skiff.apiserver.admission.noderestriction import NodeRestriction
 from skiff.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
+from skiff.apiserver.admission.policies import configuration as policy
+from skiff.apiserver.admission.policies.access import PolicyParamAccess
+from skiff.apiserver.admission.policies.invocations import Invocations
+from skiff.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from skiff.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from skiff.apiserver.admission.priority import Priority
 from skiff.apiserver.admission.rbacescalation import RBACEscalation
 from skiff.apiserver.admission.resourcequota import ResourceQuota
@@ -40,6 +46,8 @@ from skiff.client.rest import Client
 ALWAYS = frozenset(("CertificateRequester", "ServiceAllocation", "RBACEscalation", "PolicyParamAccess"))
 """Not plugins upstream: they cannot be switched off."""
 
+Policies = tuple[policy.Configuration, Invocations, Forms, Authorization | None, AdmissionMetrics]
+
 
 def plugins(
     lookup: Lookup,
@@ -50,8 +58,6 @@ def plugins(
     authorization: Authorization | None = None,
     metrics: AdmissionMetrics | None = None,
     escalation: Escalation | None = None,
-    mutating: Sequence[Plugin] = (),
-    validating: Sequence[Plugin] = (),
     enable: Iterable[str] = (),
     disable: Iterable[str] = (),
 ) -> list[Plugin]:
@@ -63,6 +69,10 @@ def plugins(
 
     def caller(step: str, excluding_step: str) -> Caller:
         return Caller((step, excluding_step), forms, matcher, authorization, counted)
+
+    def policies(kind: GVR, bindings: GVR) -> Policies:
+        configuration = policy.Configuration(lookup, kind, bindings)
+        return configuration, Invocations(registry, matcher, configuration), forms, authorization, counted
 
     chain: list[Plugin] = [
         CertificateRequester(),
@@ -78,8 +88,11 @@ def plugins(
         PersistentVolumeClaimResize(lookup),
         RuntimeClass(lookup),
         DefaultIngressClass(lookup),
+        MutatingAdmissionPolicy(*policies(policy.MUTATING, policy.MUTATING_BINDINGS)),
         MutatingAdmissionWebhook(Configurations(MUTATING, lookup), caller("admit", "admit")),
         ServiceAllocation(allocators),
+        PolicyParamAccess(registry, authorization),
+        ValidatingAdmissionPolicy(*policies(policy.VALIDATING, policy.VALIDATING_BINDINGS)),
         ValidatingAdmissionWebhook(Configurations(VALIDATING, lookup), caller("validating", "validate")),
         ResourceQuota(lookup, client),
     ]

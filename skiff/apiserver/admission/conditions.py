@@ -7,13 +7,13 @@ says. Source: apiserver pkg/admission/plugin/webhook/matchconditions and plugin/
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from skiff.api.cel import costs
 from skiff.api.cel.env import Program
-from skiff.api.cel.errors import CelError, CompileError, ProgramError
+from skiff.api.cel.errors import CelError
 from skiff.api.cel.library.authorizer import AuthorizerValue, Decision, Question, ResourceCheck
-from skiff.api.resources.policy_expressions import Expressions
+from skiff.api.resources.policy_expressions import Compiled, Expressions
 from skiff.api.types import Obj
 from skiff.apiserver.admission import Attributes
 from skiff.apiserver.admission.metrics import AdmissionMetrics
@@ -42,11 +42,18 @@ def compiled(conditions: Iterable[Mapping[str, Any]], *, params: bool = False) -
     return tuple(_compiled(expressions, c.get("expression") or "") for c in conditions)
 
 
+def condition_of(made: Compiled) -> Condition:
+    return Condition(made.expression, made.program, f"compilation error: {made.error}" if made.error else "")
+
+
 def _compiled(expressions: Expressions, text: str) -> Condition:
-    try:
-        return Condition(text, expressions.program(text))
-    except (CompileError, ProgramError) as e:
-        return Condition(text, None, f"compilation error: compilation failed: {e}")
+    return condition_of(expressions.compile(text, "bool"))
+
+
+class Runner(Protocol):
+    async def run(self, program: Program) -> tuple[Any, int]:
+        """(value or CelError, cost)."""
+        ...
 
 
 class _Unanswered(Exception):
@@ -55,37 +62,31 @@ class _Unanswered(Exception):
         self.question = question
 
 
-class _Answers:
-    """An authorizer for expressions, which cannot wait: what it does not know yet is asked for outside."""
+class Asking:
+    """The authorizer as expressions about one request see it. They cannot wait: what is not known yet is asked for outside,
+    once, and the expression begins again. variables: `authorizer` and `authorizer.requestResource`."""
 
-    def __init__(self) -> None:
-        self.known: dict[Question, Decision] = {}
+    def __init__(self, attrs: Attributes, authorization: Authorization | None):
+        self._attrs = attrs
+        self._authorization = authorization
+        self._known: dict[Question, Decision] = {}
+        on, gvr = AuthorizerValue(self), attrs.gvr
+        resource = ResourceCheck(on, gvr.group, gvr.plural, attrs.subresource, attrs.namespace, attrs.name)
+        self.variables: Mapping[str, Any] = {"authorizer": on, "authorizer.requestResource": resource}
 
     def authorize(self, question: Question) -> Decision:
-        found = self.known.get(question)
+        found = self._known.get(question)
         if found is None:
             raise _Unanswered(question)
         return found
 
-
-class Evaluation:
-    """Evaluates expressions about one request. variables: those beyond the authorizer's."""
-
-    def __init__(self, attrs: Attributes, variables: Mapping[str, Any], authorization: Authorization | None):
-        self._attrs = attrs
-        self._authorization = authorization
-        self._answers = _Answers()
-        on, gvr = AuthorizerValue(self._answers), attrs.gvr
-        resource = ResourceCheck(on, gvr.group, gvr.plural, attrs.subresource, attrs.namespace, attrs.name)
-        self._variables = {"authorizer": on, "authorizer.requestResource": resource, **variables}
-
-    async def run(self, program: Program) -> tuple[Any, int]:
-        """(value or CelError, cost). What the expression wants to know of the authorizer is found out on the way."""
+    async def run(self, program: Program, variables: Mapping[str, Any]) -> tuple[Any, int]:
+        """(value or CelError, cost)."""
         while True:
             try:
-                result = program.evaluate(self._variables, costs.PER_CALL)
+                result = program.evaluate(variables, costs.PER_CALL)
             except _Unanswered as e:
-                self._answers.known[e.question] = await self._ask(e.question)
+                self._known[e.question] = await self._ask(e.question)
                 continue
             return (result.value if result.error is None else CelError(str(result.error))), result.cost
 
@@ -97,6 +98,18 @@ class Evaluation:
         asked = Request(user, q.verb, *place, q.namespace, q.name, q.path, field_selector=q.field_selector)
         decision = await self._authorization.authorize(asked)
         return Decision(decision.allowed, decision.reason)
+
+
+class Evaluation:
+    """Evaluates expressions about one request. variables: those beyond the authorizer's."""
+
+    def __init__(self, attrs: Attributes, variables: Mapping[str, Any], authorization: Authorization | None):
+        self._asking = Asking(attrs, authorization)
+        self._variables = {**self._asking.variables, **variables}
+
+    async def run(self, program: Program) -> tuple[Any, int]:
+        """(value or CelError, cost)."""
+        return await self._asking.run(program, self._variables)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,20 +124,22 @@ class Conditions:
     conditions: Sequence[Condition]
     metrics: AdmissionMetrics
 
-    async def match(self, evaluation: Evaluation, operation: str) -> bool:
-        """Raises Unmatched when something failed and that is a refusal."""
+    async def match(self, evaluation: Runner, operation: str) -> bool:
+        """Raises Unmatched when something failed and that is a refusal. Timed is, as upstream, what does not match."""
         time = asyncio.get_running_loop().time
         started = time()
+        matches = False
         try:
-            return await self._match(evaluation, operation)
+            matches = await self._match(evaluation, operation)
         except Unmatched:
             if self.fail:
                 raise
-            return False
         finally:
-            self.metrics.evaluations.observe(time() - started, self.name, self.kind, self.step, operation)
+            if not matches:
+                self.metrics.evaluations.observe(time() - started, self.name, self.kind, self.step, operation)
+        return matches
 
-    async def _match(self, evaluation: Evaluation, operation: str) -> bool:
+    async def _match(self, evaluation: Runner, operation: str) -> bool:
         budget, errors, matches = costs.PER_MATCH_CONDITIONS, [], True
         for condition in self.conditions:
             value: Any = CelError(condition.error)

@@ -10,6 +10,7 @@ import orjson
 
 from skiff.api.decode import DecodeError
 from skiff.api.errors import StatusError, internal
+from skiff.api.schema import SchemaNode
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.registry import Registry
 from skiff.apiserver.served import Served
@@ -51,13 +52,23 @@ class Forms:
             return obj
         return await converted(obj, self._served(source), self._served(target))
 
-    def read(self, data: Obj, gvr: GVR, subresource: str) -> Obj:
-        """What somebody made of a body, checked and with defaults again, in place. Raises StatusError 500."""
+    def node(self, gvr: GVR, subresource: str) -> SchemaNode | None:
+        """The schema of the bodies; None where the documents of the group version have none."""
+        group, version, kind = self.kind(gvr, subresource)
+        if kind == gvr.kind:
+            return self._served(gvr).node
+        body = BY_KIND[kind]
+        published = isinstance(body.definition, str) and (group, version) == (gvr.group, gvr.version)
+        return body.node() if published else None
+
+    def read(self, data: Obj, gvr: GVR, subresource: str, *, strict: bool = False) -> Obj:
+        """What somebody made of a body, checked and with defaults again, in place. strict: with nothing in it that is not
+        known. Raises StatusError 500."""
         kind = self.kind(gvr, subresource)
         try:
             if kind != (gvr.group, gvr.version, gvr.kind):
                 return BY_KIND[kind[2]].read(data)
-            return self._served(gvr).read(data, validation="Ignore")[0]
+            return self._served(gvr).read(data, validation="Strict" if strict else "Ignore")[0]
         except DecodeError as e:
             raise internal(str(e)) from None
         except StatusError as e:

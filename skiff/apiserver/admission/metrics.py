@@ -7,6 +7,7 @@ from skiff.client.metrics import Histogram
 PREFIX = "apiserver_admission_"
 WEBHOOK_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)
 CONDITION_S = (0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25)
+CHECK_S = (0.0000005, 0.001, 0.01, 0.1, 1.0)
 MOST_CODE = 600
 
 Labels = tuple[str, ...]
@@ -18,14 +19,16 @@ class Counters:
 
     name: str
     labels: Labels
+    prefix: str = PREFIX
     counts: dict[Labels, int] = field(default_factory=dict)
 
     def add(self, *values: str) -> None:
         self.counts[values] = self.counts.get(values, 0) + 1
 
     def lines(self) -> list[str]:
-        found = [f"# TYPE {PREFIX}{self.name} counter"] if self.counts else []
-        return found + [f"{PREFIX}{self.name}{{{_shown(self.labels, v)}}} {n}" for v, n in sorted(self.counts.items())]
+        name = self.prefix + self.name
+        found = [f"# TYPE {name} counter"] if self.counts else []
+        return found + [f"{name}{{{_shown(self.labels, v)}}} {n}" for v, n in sorted(self.counts.items())]
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Times:
     name: str
     labels: Labels
     bounds: tuple[float, ...]
+    prefix: str = PREFIX
     observed: dict[Labels, Histogram] = field(default_factory=dict)
 
     def observe(self, seconds: float, *values: str) -> None:
@@ -40,14 +44,30 @@ class Times:
         found.observe(seconds)
 
     def lines(self) -> list[str]:
-        found = [f"# TYPE {PREFIX}{self.name} histogram"] if self.observed else []
+        name = self.prefix + self.name
+        found = [f"# TYPE {name} histogram"] if self.observed else []
         for values, histogram in sorted(self.observed.items()):
-            found += histogram.lines(PREFIX + self.name, _shown(self.labels, values))
+            found += histogram.lines(name, _shown(self.labels, values))
         return found
 
 
 def _shown(labels: Labels, values: Labels) -> str:
     return ",".join(f'{name}="{value}"' for name, value in zip(labels, values, strict=True))
+
+
+class Checks:
+    """The expressions of policies that were evaluated."""
+
+    def __init__(self, prefix: str, *labels: str):
+        self._counts = Counters("check_total", labels, prefix)
+        self._times = Times("check_duration_seconds", labels, CHECK_S, prefix)
+
+    def observe(self, seconds: float, *values: str) -> None:
+        self._counts.add(*values)
+        self._times.observe(seconds, *values)
+
+    def lines(self) -> list[str]:
+        return [*self._counts.lines(), *self._times.lines()]
 
 
 class AdmissionMetrics:
@@ -64,6 +84,9 @@ class AdmissionMetrics:
         self.errors = Counters("match_condition_evaluation_errors_total", kinds)
         self.exclusions = Counters("match_condition_exclusions_total", kinds)
         self.evaluations = Times("match_condition_evaluation_seconds", kinds, CONDITION_S)
+        checks = ("policy", "policy_binding", "error_type")
+        self.mutating = Checks("apiserver_mutating_admission_policy_", *checks)
+        self.validating = Checks("apiserver_validating_admission_policy_", *checks, "enforcement_action")
 
     def called(self, seconds: float, name: str, step: str, operation: str, code: int, *, rejected: bool) -> None:
         """A webhook has answered, or failed to."""
@@ -76,7 +99,8 @@ class AdmissionMetrics:
         self.rejections.add(name, step, operation, error, str(min(code, MOST_CODE)))
 
     def render(self) -> list[str]:
-        parts = (
+        parts: tuple[Counters | Times | Checks, ...] = (
             self.times, self.rejections, self.open, self.requests, self.errors, self.exclusions, self.evaluations,
+            self.mutating, self.validating,
         )  # fmt: skip
         return [line for part in parts for line in part.lines()]

@@ -5,7 +5,7 @@ The steps after decoding are also those of an update that creates (PUT of a miss
 
 from typing import Any
 
-from skiff.api.errors import StatusError, already_exists, bad_request, invalid_object, is_already_exists
+from skiff.api.errors import StatusError, already_exists, bad_request, invalid_object, is_already_exists, status_error
 from skiff.api.types import Obj
 from skiff.apiserver import fields, metadata, options
 from skiff.apiserver.call import Call
@@ -74,6 +74,8 @@ def _take_back(call: Call, obj: Obj, tracked: Any) -> None:
     call.warnings += metadata.sound_managers(meta, tracked)
     metadata.wipe_system_fields(meta)
     metadata.match_namespace(meta, call.namespace)
+    if meta.get("resourceVersion"):
+        raise status_error(500, "", "resourceVersion should not be set on objects to be created")
     if resource.has_status and not resource.status_on_create and "status" in obj:
         del obj["status"]
         resource.default(obj)

@@ -1,27 +1,27 @@
-"""Evaluating the expressions of a policy: lazy variables, the cost budget, and the authorizer behind `authorizer`."""
+"""Evaluating the expressions of a policy: lazy variables, a budget of costs, and what expressions see of a request."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from skiff.api.cel.env import Program
 from skiff.api.cel.errors import CelError
-from skiff.api.cel.library.authorizer import AuthorizerValue, Decision, Question, ResourceCheck
 from skiff.api.cel.values import Message
 from skiff.api.resources.policy_expressions import VARIABLES, Compiled
-from skiff.api.types import Obj
-from skiff.apiserver import authz
+from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes
-from skiff.apiserver.admission.versions import Kind, View
-from skiff.wire.messages import UserInfo
-
-OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+from skiff.apiserver.admission.conditions import BUDGET, Asking, Conditions, request_variable
+from skiff.apiserver.admission.forms import Forms
+from skiff.apiserver.admission.metrics import AdmissionMetrics
+from skiff.apiserver.admission.policies.configuration import Policy
+from skiff.apiserver.admission.webhooks import review
 
 
 class OutOfBudget(Exception):
     """What was to be evaluated costs more than was left."""
 
     def __init__(self) -> None:
-        super().__init__(OUT_OF_BUDGET)
+        super().__init__(BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ class Variables(Message):
 class Session:
     """Evaluations that share their variables and a budget. left: of the budget."""
 
-    def __init__(self, variables: Mapping[str, Compiled], bindings: Mapping[str, Any], budget: int):
+    def __init__(self, variables: Mapping[str, Compiled], asking: Asking, bindings: Mapping[str, Any], budget: int):
         self.left = budget
+        self._asking = asking
         self._variables: Variables | None = None
         self._bindings = bindings
         if variables:
@@ -74,105 +75,85 @@ class Session:
             self._variables = own["variables"] = Variables(variables, own)
             self._bindings = own
 
-    def evaluate(self, compiled: Compiled) -> Outcome:
+    async def run(self, program: Program) -> tuple[Any, int]:
+        """(value or CelError, cost), that of variables included."""
+        value, cost = await self._asking.run(program, self._bindings)
+        if self._variables is not None:
+            cost += self._variables.cost
+            self._variables.cost = 0
+        return value, cost
+
+    async def evaluate(self, compiled: Compiled) -> Outcome:
         """Raises OutOfBudget."""
         if compiled.program is None:
             return Outcome(error=f"compilation error: {compiled.error}")
-        result = compiled.program.evaluate(self._bindings)
-        if self._variables is not None:
-            self._spend(self._variables.cost)
-            self._variables.cost = 0
-        self._spend(result.cost)
-        if result.error is not None:
-            return Outcome(error=f"expression '{compiled.expression}' resulted in error: {result.error}")
-        return Outcome(result.value)
-
-    def _spend(self, cost: int) -> None:
+        value, cost = await self.run(compiled.program)
         if cost > self.left:
             raise OutOfBudget
         self.left -= cost
+        if isinstance(value, CelError):
+            return Outcome(error=f"expression '{compiled.expression}' resulted in error: {value}")
+        return Outcome(value)
 
 
-class RequestAuthorizer:
-    """What the expressions about one request may ask; each question is decided once."""
+@dataclass(slots=True)
+class View:
+    """A request in the version that a policy asks for. obj, old: as in Attributes; read-only."""
 
-    def __init__(self, authorization: authz.Authorization, user: UserInfo):
-        self._authorization = authorization
-        self._user = user
-        self._known: dict[Question, Decision] = {}
-
-    def authorize(self, question: Question) -> Decision:
-        found = self._known.get(question)
-        if found is None:
-            found = self._known[question] = self._decide(question)
-        return found
-
-    def _decide(self, q: Question) -> Decision:
-        user = UserInfo(q.user, q.groups) if q.user else self._user
-        version = "" if q.path else "*"
-        attrs = authz.Attributes(
-            user, q.verb, q.group, version, q.resource, q.subresource, q.namespace, q.name, q.path, q.field_selector
-        )
-        decision = _at_once(self._authorization.authorize(attrs))
-        return Decision(decision.allowed, decision.reason)
+    gvr: GVR
+    obj: Obj | None
+    old: Obj | None
 
 
-def _at_once(work: Coroutine[Any, Any, authz.Decision]) -> authz.Decision:
-    """Our authorizers decide from what they have; none of them waits, so an expression can ask them."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        decided: authz.Decision = done.value
-        return decided
-    work.close()
-    raise CelError("the authorizer cannot be asked here")
+async def view(forms: Forms, attrs: Attributes, gvr: GVR) -> View:
+    """Raises StatusError."""
+    if gvr == attrs.gvr:
+        return View(gvr, attrs.obj, attrs.old)
+    obj, old = [
+        await forms.convert(o, attrs.gvr, gvr, attrs.subresource) if o is not None else None
+        for o in (attrs.obj, attrs.old)
+    ]
+    return View(gvr, obj, old)
 
 
-def with_authorizer(bindings: Mapping[str, Any], authorizer: RequestAuthorizer, attrs: Attributes) -> dict[str, Any]:
-    asked = AuthorizerValue(authorizer)
-    gvr = attrs.gvr
-    resource = ResourceCheck(asked, gvr.group, gvr.plural, attrs.subresource, attrs.namespace, attrs.name)
-    return {**bindings, "authorizer": asked, "authorizer.requestResource": resource}
-
-
-def bindings_of(attrs: Attributes, shown: View, resource: Obj, kind: Kind, param: Obj | None) -> dict[str, Any]:
-    """The variables of an evaluation. resource, kind: of the request itself."""
+def bindings_of(forms: Forms, attrs: Attributes, shown: View, param: Obj | None) -> dict[str, Any]:
+    """The variables of an evaluation, but for the authorizer's. As conditions see them: without the namespace, and with
+    the resource of the request itself."""
+    kind, asked = forms.kind(attrs.gvr, attrs.subresource), attrs.gvr
+    seen = asked, forms.kind(shown.gvr, attrs.subresource)
+    request = review.request("", attrs, (asked, kind), seen, None, None)
     return {
         "object": shown.obj,
         "oldObject": shown.old,
         "params": param,
-        "request": _request(attrs, shown.kind.as_object(), resource, kind),
+        "request": request_variable(request),
         "namespaceObject": None,
     }
 
 
-def resource_of(gvr: Any) -> Obj:
-    return {"group": gvr.group, "version": gvr.version, "resource": gvr.plural}
+def with_namespace(bindings: Mapping[str, Any], gvr: GVR, namespace: Obj | None) -> dict[str, Any]:
+    """As everything but conditions sees them. gvr: the resource that the policy asks for."""
+    resource = {"group": gvr.group, "version": gvr.version, "resource": gvr.plural}
+    return {**bindings, "request": {**bindings["request"], "resource": resource}, "namespaceObject": namespace}
 
 
-def _request(attrs: Attributes, shown: Obj, resource: Obj, kind: Kind) -> Obj:
-    """As AdmissionRequest in JSON: what is empty is not there."""
-    user = attrs.user
-    who: Obj = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
-    who["extra"] = {key: list(values) for key, values in (user.extra or {}).items()}
-    optional = {
-        "subResource": attrs.subresource,
-        "requestSubResource": attrs.subresource,
-        "name": attrs.name,
-        "namespace": attrs.namespace,
-    }
-    return {
-        "uid": "",
-        "kind": shown,
-        "resource": resource,
-        "requestKind": kind.as_object(),
-        "requestResource": resource_of(attrs.gvr),
-        "operation": attrs.operation,
-        "userInfo": {k: v for k, v in who.items() if v},
-        "dryRun": attrs.dry_run,
-        "options": dict(attrs.options) or None,
-        **{k: v for k, v in optional.items() if v},
-    }
+async def matches(
+    policy: Policy, asking: Asking, bindings: Mapping[str, Any], metrics: AdmissionMetrics, operation: str
+) -> bool:
+    """Whether the conditions of a policy hold. Raises Unmatched."""
+    program = policy.program
+    if not program.conditions:
+        return True
+    conditions = Conditions(
+        name=policy.name,
+        kind="policy",
+        step="validate",
+        fail=policy.fails,
+        conditions=program.conditions,
+        metrics=metrics,
+    )
+    session = Session(program.variables, asking, {**bindings, **asking.variables}, 0)
+    return await conditions.match(session, operation)
 
 
 _SHOWN_OF_NAMESPACES = (

@@ -51,16 +51,16 @@ class Failure:
 class Invocations:
     """The policies of one kind, and how requests are held against them."""
 
-    def __init__(self, registry: Registry, configuration: Configuration):
-        self.configuration = configuration
-        self.registry = registry
-        self.matcher = Matcher(registry.lookup, registry.equivalents)
+    def __init__(self, registry: Registry, matcher: Matcher, configuration: Configuration):
+        self._configuration = configuration
+        self._registry = registry
+        self._matcher = matcher
 
     async def of(self, attrs: Attributes) -> AsyncIterator[Invocation | Failure]:
         """In order of policies, bindings and parameters."""
         from skiff.apiserver.admission.policies.params import unknown_kind
 
-        for policy in self.configuration.policies:
+        for policy in self._configuration.policies:
             try:
                 gvr = await self._matches(policy, attrs)
             except StatusError as e:
@@ -68,7 +68,7 @@ class Invocations:
                 continue
             if gvr is None:
                 continue
-            why = policy.error or unknown_kind(self.registry, policy)
+            why = policy.error or unknown_kind(self._registry, policy)
             if why:
                 yield Failure(policy, None, why)
                 continue
@@ -77,7 +77,7 @@ class Invocations:
                     yield found
 
     async def _matches(self, policy: Policy, attrs: Attributes) -> GVR | None:
-        return await self.matcher.match(policy.criteria, attrs) if policy.criteria is not None else attrs.gvr
+        return await self._matcher.match(policy.criteria, attrs) if policy.criteria is not None else attrs.gvr
 
     async def _of_binding(
         self, policy: Policy, binding: Binding, attrs: Attributes, gvr: GVR
@@ -87,9 +87,9 @@ class Invocations:
         try:
             if binding.error:
                 raise ParamError(binding.error)
-            if binding.criteria is not None and await self.matcher.match(binding.criteria, attrs) is None:
+            if binding.criteria is not None and await self._matcher.match(binding.criteria, attrs) is None:
                 return
-            for param in await collect(self.registry, policy, binding, attrs.namespace):
+            for param in await collect(self._registry, policy, binding, attrs.namespace):
                 yield Invocation(policy, binding, gvr, param)
         except (ParamError, StatusError) as e:
             yield Failure(policy, binding, e.message if isinstance(e, StatusError) else str(e))
@@ -98,7 +98,14 @@ class Invocations:
         """The namespace in which a request is; one for a namespace itself is in none. Raises 404."""
         if not attrs.namespace or attrs.gvr.group_resource == "namespaces":
             return None
-        found = await self.matcher.namespace(attrs.namespace)
+        found = await self._matcher.namespace(attrs.namespace)
         if found is None:
             raise not_found(NAMESPACES, attrs.namespace)
         return found
+
+
+def error_type(message: str) -> str:
+    """What kind of mistake a message tells of, as the metrics call it."""
+    if message.startswith("compilation"):
+        return "compile_error"
+    return "out_of_budget" if message.startswith("validation failed due to running out of cost") else "invalid_error"

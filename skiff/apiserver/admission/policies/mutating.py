@@ -8,21 +8,21 @@ had the last word. Source: apiserver pkg/admission/plugin/policy/mutating.
 from asyncio import get_running_loop
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from skiff.api.errors import StatusError
 from skiff.api.types import Obj
 from skiff.apiserver.admission import Attributes, Operation, Plugin
-from skiff.apiserver.admission.policies.configuration import MUTATING, MUTATING_BINDINGS, Configuration
-from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations
-from skiff.apiserver.admission.policies.metrics import Checks, Conditions, error_type
+from skiff.apiserver.admission.forms import Forms
+from skiff.apiserver.admission.metrics import AdmissionMetrics
+from skiff.apiserver.admission.policies.configuration import Configuration
+from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations, error_type
 from skiff.apiserver.authz import Authorization
-from skiff.apiserver.registry import Registry
 
 if TYPE_CHECKING:
-    from skiff.apiserver.admission.policies.evaluation import Session
+    from skiff.apiserver.admission.policies.evaluation import View
     from skiff.apiserver.admission.policies.program import Mutation
 
 Key = tuple[str, str, str, str]
@@ -47,16 +47,19 @@ class MutatingAdmissionPolicy(Plugin):
     name = "MutatingAdmissionPolicy"
     operations: frozenset[Operation] = frozenset(("CREATE", "UPDATE", "CONNECT"))
 
-    def __init__(self, registry: Registry, authorization: Authorization):
-        self._registry = registry
+    def __init__(
+        self,
+        configuration: Configuration,
+        invocations: Invocations,
+        forms: Forms,
+        authorization: Authorization | None,
+        metrics: AdmissionMetrics,
+    ):
+        self._configuration = configuration
+        self._invocations = invocations
+        self._forms = forms
         self._authorization = authorization
-        self._configuration = Configuration(registry.lookup, MUTATING, MUTATING_BINDINGS)
-        self._invocations = Invocations(registry, self._configuration)
-        self._checks = Checks("apiserver_mutating_admission_policy", ("policy", "policy_binding", "error_type"))
-        self._conditions = Conditions()
-
-    def metrics(self) -> list[str]:
-        return [*self._checks.lines(), *self._conditions.lines()]
+        self._metrics = metrics
 
     async def mutate(self, attrs: Attributes) -> None:
         if not self._configuration.policies or attrs.gvr.group_resource in UNSEEN:
@@ -65,7 +68,7 @@ class MutatingAdmissionPolicy(Plugin):
         failures = [(f.policy, _refused(f, f.message), "") for f in found if isinstance(f, Failure)]
         invocations = [one for one in found if isinstance(one, Invocation)]
         if invocations:
-            round_ = _Round(self._registry, self._authorization, self._checks, self._conditions, attrs)
+            round_ = _Round(self._forms, self._authorization, self._metrics, attrs)
             namespace = await self._invocations.namespace_of(attrs)
             for invocation in invocations:
                 wrong = await round_.invoke(invocation, namespace)
@@ -95,20 +98,14 @@ class _Round:
     """The policies' part of one round of the chain."""
 
     def __init__(
-        self,
-        registry: Registry,
-        authorization: Authorization,
-        checks: Checks,
-        conditions: Conditions,
-        attrs: Attributes,
-    ):
-        from skiff.apiserver.admission.policies.evaluation import RequestAuthorizer
+        self, forms: Forms, authorization: Authorization | None, metrics: AdmissionMetrics, attrs: Attributes
+    ) -> None:
+        from skiff.apiserver.admission.conditions import Asking
 
-        self._registry = registry
-        self._checks = checks
-        self._conditions = conditions
+        self._forms = forms
+        self._metrics = metrics
         self._attrs = attrs
-        self._authorizer = RequestAuthorizer(authorization, attrs.user)
+        self._asking = Asking(attrs, authorization)
         self._memory: _Memory = attrs.memory.setdefault(MutatingAdmissionPolicy.name, _Memory())
         self._patched = False
         if attrs.again and self._memory.last != _text(attrs.obj):
@@ -116,64 +113,67 @@ class _Round:
 
     async def invoke(self, invocation: Invocation, namespace: Obj | None) -> list[str]:
         """What went wrong. Raises StatusError for what is not the policy's mistake."""
-        from skiff.api.cel import costs
-        from skiff.apiserver.admission.policies.conditions import ConditionError, holds
-        from skiff.apiserver.admission.policies.evaluation import (
-            OutOfBudget,
-            Session,
-            bindings_of,
-            namespace_object,
-            resource_of,
-            with_authorizer,
-        )
-        from skiff.apiserver.admission.policies.patches import PatchError, patched
-        from skiff.apiserver.admission.versions import kind_of, view, write_back
+        from skiff.apiserver.admission.conditions import Unmatched
+        from skiff.apiserver.admission.policies.evaluation import bindings_of, matches, view
 
         attrs, policy, memory = self._attrs, invocation.policy, self._memory
-        program = policy.program
-        shown = await view(self._registry, attrs, invocation.gvr)
-        kind = kind_of(self._registry, attrs.gvr, attrs.subresource)
-
-        def known(resource: Obj) -> Obj:
-            plain = bindings_of(attrs, shown, resource, kind, invocation.param)
-            return with_authorizer(plain, self._authorizer, attrs)
-
+        shown = await view(self._forms, attrs, invocation.gvr)
+        bindings = bindings_of(self._forms, attrs, shown, invocation.param)
         try:
-            labels = (policy.name, "policy", "validate", attrs.operation)
-            about = known(resource_of(attrs.gvr))
-            if not holds(program.conditions, program.variables, about, self._conditions, labels):
+            if not await matches(policy, self._asking, bindings, self._metrics, attrs.operation):
                 return []
-        except ConditionError as e:
-            return [str(e)] if policy.fails else []
+        except Unmatched as e:
+            return [str(e)]
         key = _key(invocation)
         if attrs.again and key not in memory.due:
             return []
-        wrong: list[str] = []
-        before = _text(shown.obj)
-        space, resource = namespace_object(namespace), resource_of(invocation.gvr)
-        for mutation in program.mutations if shown.obj is not None else ():
+        before, wrong = _text(shown.obj), []
+        for mutation in policy.program.mutations if shown.obj is not None else ():
             started = get_running_loop().time()
-            session = Session(program.variables, {**known(resource), "namespaceObject": space}, costs.PER_OBJECT)
-            error = ""
             try:
-                shown.obj = patched(self._registry, shown, mutation.kind, _made(session, mutation))
-                self._patched = True
-            except (PatchError, OutOfBudget) as e:
-                error = str(e)
+                why = await self._mutate(invocation, mutation, shown, namespace)
             except StatusError as e:
                 self._observe(invocation, started, e.message)
                 raise
-            self._observe(invocation, started, error)
-            if error:
-                wrong.append(error)
-        if _text(shown.obj) != before:
-            assert shown.obj is not None
-            await write_back(self._registry, attrs, shown, shown.obj)
+            self._observe(invocation, started, why)
+            wrong += [why] if why else []
+        if shown.obj is not None and _text(shown.obj) != before:
+            attrs.obj = await self._forms.convert(shown.obj, invocation.gvr, attrs.gvr, attrs.subresource)
             attrs.changed = attrs.reinvoke = True
             memory.require()
         if policy.spec.get("reinvocationPolicy") == "IfNeeded":
             memory.previous.add(key)
         return wrong
+
+    async def _mutate(self, invocation: Invocation, mutation: "Mutation", shown: "View", namespace: Obj | None) -> str:
+        """Changes the object of the view. Returns what went wrong."""
+        from skiff.api.cel import costs
+        from skiff.apiserver.admission.policies.evaluation import (
+            OutOfBudget,
+            Session,
+            bindings_of,
+            namespace_object,
+            with_namespace,
+        )
+        from skiff.apiserver.admission.policies.patches import PatchError, patched
+
+        assert shown.obj is not None
+        if mutation.expression.program is None:
+            return mutation.expression.error
+        plain = bindings_of(self._forms, self._attrs, shown, invocation.param)
+        bindings = with_namespace(plain, invocation.gvr, namespace_object(namespace))
+        variables = invocation.policy.program.variables
+        session = Session(variables, self._asking, {**bindings, **self._asking.variables}, costs.PER_OBJECT)
+        try:
+            outcome = await session.evaluate(mutation.expression)
+            if outcome.error:
+                return outcome.error
+            gvr, subresource = invocation.gvr, self._attrs.subresource
+            shown.obj = patched(self._forms, gvr, subresource, shown.obj, mutation.kind, outcome.value)
+            self._patched = True
+        except (PatchError, OutOfBudget) as e:
+            return str(e)
+        return ""
 
     def end(self) -> None:
         if self._patched:
@@ -184,19 +184,7 @@ class _Round:
     def _observe(self, invocation: Invocation, started: float, error: str) -> None:
         kind = error_type(error) if error else "no_error"
         seconds = get_running_loop().time() - started
-        self._checks.observe(seconds, invocation.policy.name, invocation.binding.name, kind)
-
-
-def _made(session: "Session", mutation: "Mutation") -> Any:
-    """What the expression of a mutation comes to. Raises PatchError, OutOfBudget."""
-    from skiff.apiserver.admission.policies.patches import PatchError
-
-    if mutation.expression.program is None:
-        raise PatchError(mutation.expression.error)
-    outcome = session.evaluate(mutation.expression)
-    if outcome.error:
-        raise PatchError(outcome.error)
-    return outcome.value
+        self._metrics.mutating.observe(seconds, invocation.policy.name, invocation.binding.name, kind)
 
 
 def _text(obj: Obj | None) -> bytes:

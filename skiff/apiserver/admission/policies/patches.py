@@ -15,47 +15,48 @@ from skiff.api.fit import check
 from skiff.api.patch import DoesNotApply, apply_operations
 from skiff.api.schema import SchemaNode
 from skiff.api.structured import child, is_leaf, merge
-from skiff.api.types import Obj
-from skiff.apiserver.admission.versions import View, decode, node_of
-from skiff.apiserver.registry import Registry
+from skiff.api.types import GVR, Obj
+from skiff.apiserver.admission.forms import Forms
 
 
 class PatchError(Exception):
     """A patch that cannot be carried out."""
 
 
-def patched(registry: Registry, shown: View, kind: str, made: Any) -> Obj:
-    """The object of a view as it is after a mutation, decoded and defaulted. made: what the expression came to. Raises
-    PatchError; StatusError for what the patch made unreadable."""
-    assert shown.obj is not None
+def patched(forms: Forms, gvr: GVR, subresource: str, obj: Obj, kind: str, made: Any) -> Obj:
+    """An object as it is after a mutation, decoded and defaulted. gvr, subresource: what it is the body of. made: what the
+    expression came to. Raises PatchError; StatusError for what the patch made unreadable."""
     if kind == "JSONPatch":
-        changed = _operated(shown.obj, made)
-        return shown.obj if changed is None else decode(registry, shown, _own(changed), validation="Strict")
-    return decode(registry, shown, _own(_applied(shown, node_of(registry, shown), made)))
+        changed = _operated(obj, made)
+        return obj if changed is None else forms.read(_own(changed), gvr, subresource, strict=True)
+    node = forms.node(gvr, subresource)
+    if node is None:
+        group, version, name = forms.kind(gvr, subresource)
+        raise PatchError(f"{_UNFIT}: no corresponding type for {group}/{version}, Kind={name}")
+    return forms.read(_own(_applied(obj, node, made)), gvr, subresource)
+
+
+_UNFIT = "error applying patch: failed to convert patch object to typed object"
 
 
 def _own(obj: Any) -> Any:
     return orjson.loads(orjson.dumps(obj))
 
 
-def _applied(shown: View, node: SchemaNode | None, made: Message) -> Obj:
+def _applied(obj: Obj, node: SchemaNode, made: Message) -> Obj:
     _check_names(made)
-    assert shown.obj is not None
     try:
         patch = to_json(made)
     except CelError as e:
         raise PatchError(f"invalid return type: {e}") from e
-    if node is None or not shown.has_type:
-        why = f"no corresponding type for {shown.kind}"
-        raise PatchError(f"error applying patch: failed to convert patch object to typed object: {why}")
-    patch |= {name: shown.obj[name] for name in ("apiVersion", "kind") if name in shown.obj}
+    patch |= {name: obj[name] for name in ("apiVersion", "kind") if name in obj}
     if problems := check(patch, node):
         why = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
-        raise PatchError(f"error applying patch: failed to convert patch object to typed object: {why}")
+        raise PatchError(f"{_UNFIT}: {why}")
     if atomic := list(_atomics(patch, node, "")):
         why = f"may not mutate atomic arrays, maps or structs: {', '.join(atomic)}"
         raise PatchError(f"error applying patch: invalid ApplyConfiguration: {why}")
-    merged: Obj = merge(shown.obj, patch, node)
+    merged: Obj = merge(obj, patch, node)
     return merged
 
 

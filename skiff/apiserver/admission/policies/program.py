@@ -6,6 +6,7 @@ from typing import Any
 
 from skiff.api.resources.admission_checks import PATCH_TYPES
 from skiff.api.resources.policy_expressions import Compiled, Expressions
+from skiff.apiserver.admission.conditions import condition_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,13 @@ class Mutation:
 
 
 class PolicyProgram:
-    """variables by name; conditions: matchConditions by name; then what the policy's kind has."""
+    """variables by name; conditions: matchConditions; then what the policy's kind has."""
 
     def __init__(self, spec: Mapping[str, Any]):
         known = Expressions(spec.get("paramKind") is not None, True)
         self.variables = {v["name"]: known.declare(v["name"], v["expression"]) for v in spec.get("variables") or ()}
         self.conditions = [
-            (c.get("name", ""), known.compile(c.get("expression", ""), "bool"))
-            for c in spec.get("matchConditions") or ()
+            condition_of(known.compile(c.get("expression", ""), "bool")) for c in spec.get("matchConditions") or ()
         ]
         self.validations = [_validation(v, known) for v in spec.get("validations") or ()]
         self.annotations = [

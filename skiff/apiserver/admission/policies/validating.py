@@ -12,22 +12,15 @@ from typing import TYPE_CHECKING, Any
 from skiff.api.errors import StatusError
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes, Operation, Plugin
-from skiff.apiserver.admission.policies.configuration import (
-    VALIDATING,
-    VALIDATING_BINDINGS,
-    Binding,
-    Configuration,
-    Policy,
-)
-from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations
-from skiff.apiserver.admission.policies.metrics import Checks, Conditions, error_type
+from skiff.apiserver.admission.forms import Forms
+from skiff.apiserver.admission.metrics import AdmissionMetrics
+from skiff.apiserver.admission.policies.configuration import Binding, Configuration, Policy
+from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations, error_type
 from skiff.apiserver.authz import Authorization
-from skiff.apiserver.registry import Registry
 
 if TYPE_CHECKING:
-    from skiff.apiserver.admission.policies.evaluation import RequestAuthorizer
+    from skiff.apiserver.admission.policies.evaluation import Outcome, Session, View
     from skiff.apiserver.admission.policies.program import PolicyProgram
-    from skiff.apiserver.admission.versions import View
 
 MOST_ANNOTATION = 10 * 1024
 MOST_MESSAGE = 5 * 1024
@@ -71,23 +64,24 @@ class ValidatingAdmissionPolicy(Plugin):
     name = "ValidatingAdmissionPolicy"
     operations: frozenset[Operation] = frozenset(("CREATE", "UPDATE", "DELETE", "CONNECT"))
 
-    def __init__(self, registry: Registry, authorization: Authorization):
-        self._registry = registry
+    def __init__(
+        self,
+        configuration: Configuration,
+        invocations: Invocations,
+        forms: Forms,
+        authorization: Authorization | None,
+        metrics: AdmissionMetrics,
+    ):
+        self._configuration = configuration
+        self._invocations = invocations
+        self._forms = forms
         self._authorization = authorization
-        self._configuration = Configuration(registry.lookup, VALIDATING, VALIDATING_BINDINGS)
-        self._invocations = Invocations(registry, self._configuration)
-        self._checks = Checks(
-            "apiserver_validating_admission_policy", ("policy", "policy_binding", "error_type", "enforcement_action")
-        )
-        self._conditions = Conditions()
-
-    def metrics(self) -> list[str]:
-        return [*self._checks.lines(), *self._conditions.lines()]
+        self._metrics = metrics
 
     async def validate(self, attrs: Attributes) -> None:
         if not self._configuration.policies or attrs.gvr.group_resource in UNSEEN:
             return
-        request = _Request(self._registry, self._authorization, self._invocations, attrs)
+        request = _Request(self._forms, self._authorization, self._invocations, self._metrics, attrs)
         denials: list[Denial] = []
         annotations: dict[str, dict[str, list[str]]] = {}
         async for found in self._invocations.of(attrs):
@@ -96,7 +90,7 @@ class ValidatingAdmissionPolicy(Plugin):
                     denials.append(Denial(found.policy, found.binding, found.message))
                 continue
             try:
-                result = await request.evaluate(found, self._conditions)
+                result = await request.evaluate(found)
             except Unconvertible as e:
                 if found.policy.fails:
                     denials.append(Denial(found.policy, found.binding, str(e)))
@@ -120,10 +114,10 @@ class ValidatingAdmissionPolicy(Plugin):
             kind = error_type(decision.message)
             if decision.action == "admit":
                 if decision.error:
-                    self._checks.observe(decision.seconds, policy.name, binding.name, kind, "allow")
+                    self._metrics.validating.observe(decision.seconds, policy.name, binding.name, kind, "allow")
                 continue
             for action in binding.spec.get("validationActions") or ():
-                self._checks.observe(decision.seconds, policy.name, binding.name, kind, action.lower())
+                self._metrics.validating.observe(decision.seconds, policy.name, binding.name, kind, action.lower())
                 match action:
                     case "Deny":
                         yield Denial(policy, binding, decision.message, decision.reason)
@@ -136,7 +130,7 @@ class ValidatingAdmissionPolicy(Plugin):
                         )
         for decision in result.errors:
             kind = error_type(decision.message)
-            self._checks.observe(decision.seconds, policy.name, binding.name, kind, "deny")
+            self._metrics.validating.observe(decision.seconds, policy.name, binding.name, kind, "deny")
             yield Denial(policy, binding, decision.message)
 
 
@@ -172,112 +166,94 @@ class _Request:
     """One request while policies look at it: what is made of it only once."""
 
     def __init__(
-        self, registry: Registry, authorization: Authorization, invocations: Invocations, attrs: Attributes
+        self,
+        forms: Forms,
+        authorization: Authorization | None,
+        invocations: Invocations,
+        metrics: AdmissionMetrics,
+        attrs: Attributes,
     ) -> None:
-        self._registry = registry
-        self._authorization = authorization
+        from skiff.apiserver.admission.conditions import Asking
+
+        self._forms = forms
         self._invocations = invocations
+        self._metrics = metrics
         self._attrs = attrs
+        self._asking = Asking(attrs, authorization)
         self._views: dict[GVR, View] = {}
-        self._authorizer: RequestAuthorizer | None = None
         self._namespace: tuple[Obj | None] | None = None
 
-    async def evaluate(self, found: Invocation, metrics: Conditions) -> Result:
-        """Raises 404 for a namespace that is missing."""
-        from skiff.apiserver.admission.policies.evaluation import (
-            RequestAuthorizer,
-            bindings_of,
-            namespace_object,
-            resource_of,
-            with_authorizer,
-        )
-        from skiff.apiserver.admission.versions import kind_of, view
+    async def evaluate(self, found: Invocation) -> Result:
+        """Raises Unconvertible; 404 for a namespace that is missing."""
+        from skiff.apiserver.admission.policies.evaluation import bindings_of, namespace_object, view
 
-        attrs = self._attrs
         if self._namespace is None:
-            self._namespace = (namespace_object(await self._invocations.namespace_of(attrs)),)
-        if self._authorizer is None:
-            self._authorizer = RequestAuthorizer(self._authorization, attrs.user)
+            self._namespace = (namespace_object(await self._invocations.namespace_of(self._attrs)),)
         if found.gvr not in self._views:
             try:
-                self._views[found.gvr] = await view(self._registry, attrs, found.gvr)
+                self._views[found.gvr] = await view(self._forms, self._attrs, found.gvr)
             except StatusError as e:
                 why = f"failed to configure binding: failed to convert object version: {e.message}"
                 raise Unconvertible(why) from e
-        shown = self._views[found.gvr]
-        kind = kind_of(self._registry, attrs.gvr, attrs.subresource)
-        plain = bindings_of(attrs, shown, resource_of(found.gvr), kind, found.param)
-        asking = with_authorizer(plain, self._authorizer, attrs)
-        return _evaluate(found.policy, plain, asking, self._namespace[0], attrs, metrics)
+        bindings = bindings_of(self._forms, self._attrs, self._views[found.gvr], found.param)
+        return await self._evaluate(found.policy, bindings, found.gvr, self._namespace[0])
+
+    async def _evaluate(self, policy: Policy, bindings: Mapping[str, Any], gvr: GVR, namespace: Obj | None) -> Result:
+        from skiff.api.cel import costs
+        from skiff.apiserver.admission.conditions import Unmatched
+        from skiff.apiserver.admission.policies.evaluation import OutOfBudget, Session, matches, with_namespace
+
+        program, asking = policy.program, self._asking
+        try:
+            if not await matches(policy, asking, bindings, self._metrics, self._attrs.operation):
+                return Result()
+            plain = with_namespace(bindings, gvr, namespace)
+            session = Session(program.variables, asking, {**plain, **asking.variables}, costs.PER_OBJECT)
+            found = await _outcomes(program, session)
+            messages, unaffordable = await _messages(program, Session(program.variables, asking, plain, session.left))
+            result = Result()
+            for i, (validation, (outcome, seconds)) in enumerate(zip(program.validations, found, strict=True)):
+                if outcome.error:
+                    result.decisions.append(_failed(policy, outcome.error, seconds))
+                elif unaffordable:
+                    result.decisions.append(_failed(policy, f"failed messageExpression: {unaffordable}", seconds))
+                elif outcome.value is True:
+                    result.decisions.append(Decision("admit", seconds=seconds))
+                else:
+                    message = messages.get(i) or validation.fallback
+                    result.decisions.append(Decision("deny", message, validation.reason, seconds=seconds))
+            await _annotate(policy, program, Session(program.variables, asking, plain, costs.PER_OBJECT), result)
+        except (Unmatched, OutOfBudget) as e:
+            return Result([_failed(policy, str(e))])
+        return result
 
 
 def _failed(policy: Policy, message: str, seconds: float = 0.0) -> Decision:
     return Decision("deny" if policy.fails else "admit", message, error=True, seconds=seconds)
 
 
-def _evaluate(
-    policy: Policy,
-    plain: Mapping[str, Any],
-    asking: Mapping[str, Any],
-    namespace: Obj | None,
-    attrs: Attributes,
-    metrics: Conditions,
-) -> Result:
-    """plain: the variables; asking: with those for the authorizer."""
-    from skiff.api.cel import costs
-    from skiff.apiserver.admission.policies.conditions import ConditionError, holds
-    from skiff.apiserver.admission.policies.evaluation import OutOfBudget, Session
-
-    program = policy.program
-    about = {**asking, "request": {**asking["request"], "resource": asking["request"]["requestResource"]}}
-    labels = (policy.name, "policy", "validate", attrs.operation)
-    try:
-        if not holds(program.conditions, program.variables, about, metrics, labels):
-            return Result()
-    except ConditionError as e:
-        return Result([_failed(policy, str(e))] if policy.fails else [])
-    result = Result()
-    session = Session(program.variables, {**asking, "namespaceObject": namespace}, costs.PER_OBJECT)
-    found: list[tuple[Any, float]] = []
+async def _outcomes(program: "PolicyProgram", session: "Session") -> list[tuple["Outcome", float]]:
+    """What each validation comes to, and in how many seconds. Raises OutOfBudget."""
     time = get_running_loop().time
-    try:
-        for validation in program.validations:
-            started = time()
-            outcome = session.evaluate(validation.expression)
-            found.append((outcome, time() - started))
-    except OutOfBudget as e:
-        return Result([_failed(policy, str(e))])
-    unasking = {**plain, "namespaceObject": namespace}
-    messages, unaffordable = _messages(program, unasking, session.left)
-    for i, (validation, (outcome, seconds)) in enumerate(zip(program.validations, found, strict=True)):
-        if outcome.error:
-            result.decisions.append(_failed(policy, outcome.error, seconds))
-        elif unaffordable:
-            result.decisions.append(_failed(policy, f"failed messageExpression: {unaffordable}", seconds))
-        elif outcome.value is True:
-            result.decisions.append(Decision("admit", seconds=seconds))
-        else:
-            message = messages.get(i) or validation.fallback
-            result.decisions.append(Decision("deny", message, validation.reason, seconds=seconds))
-    try:
-        _annotate(policy, program, Session(program.variables, unasking, costs.PER_OBJECT), result)
-    except OutOfBudget as e:
-        return Result([_failed(policy, str(e))])
-    return result
+    found = []
+    for validation in program.validations:
+        started = time()
+        outcome = await session.evaluate(validation.expression)
+        found.append((outcome, time() - started))
+    return found
 
 
-def _messages(program: "PolicyProgram", bindings: Mapping[str, Any], budget: int) -> tuple[dict[int, str], str]:
+async def _messages(program: "PolicyProgram", session: "Session") -> tuple[dict[int, str], str]:
     """What messageExpressions say, where that can be a message; and why there is nothing at all. They are evaluated for
     what holds too, for they all cost something."""
-    from skiff.apiserver.admission.policies.evaluation import OutOfBudget, Session
+    from skiff.apiserver.admission.policies.evaluation import OutOfBudget
 
     found: dict[int, str] = {}
-    session = Session(program.variables, bindings, budget)
     try:
         for i, validation in enumerate(program.validations):
             if validation.message is None:
                 continue
-            text = session.evaluate(validation.message).value
+            text = (await session.evaluate(validation.message)).value
             text = text.strip() if isinstance(text, str) else ""
             if text and "\n" not in text and len(text.encode()) <= MOST_MESSAGE:
                 found[i] = text
@@ -286,11 +262,12 @@ def _messages(program: "PolicyProgram", bindings: Mapping[str, Any], budget: int
     return found, ""
 
 
-def _annotate(policy: Policy, program: "PolicyProgram", session: Any, result: Result) -> None:
+async def _annotate(policy: Policy, program: "PolicyProgram", session: "Session", result: Result) -> None:
+    """Raises OutOfBudget."""
     time = get_running_loop().time
     for key, compiled in program.annotations:
         started = time()
-        outcome = session.evaluate(compiled)
+        outcome = await session.evaluate(compiled)
         if outcome.error:
             if policy.fails:
                 result.errors.append(_failed(policy, outcome.error, time() - started))
