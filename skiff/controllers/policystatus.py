@@ -113,9 +113,11 @@ def _named(rule: Obj) -> Iterable[tuple[str, str, str]]:
 
 
 def _matching(wanted: tuple[str, str, str], resources: Iterable[GVR]) -> list[GVR]:
-    """The core group stands for any: its name is empty."""
-    group, version, plural = wanted
-    return [r for r in resources if (r.version, r.plural) == (version, plural) and group in ("", r.group)]
+    """The core group stands for any: its name is empty. A resource may be named in the singular."""
+    group, version, name = wanted
+    return [
+        r for r in resources if r.version == version and name in (r.plural, r.kind.lower()) and group in ("", r.group)
+    ]
 
 
 def _ordered(found: set[GVR]) -> list[GVR]:

@@ -135,7 +135,10 @@ class Checker:
         return optional_of(result) if optional or is_optional(of) else result
 
     def _declared_field(self, pos: int, name: str, field: str) -> Type:
-        found = self.objects.get(name, {}).get(field)
+        fields = self.objects.get(name)
+        if fields is None:
+            return self.issue(pos, f"unexpected failed resolution of '{name}'")
+        found = fields.get(field)
         return found.type if found is not None else self.issue(pos, f"undefined field '{field}'")
 
     def _call(self, e: Call) -> Type:
@@ -213,7 +216,7 @@ class Checker:
             return self.issue(e.pos, f"undeclared reference to '{e.name}' (in container '')")
         e.name = e.name.removeprefix(".")
         if constant is None:
-            made = self.issue(e.pos, f"'{e.name}' is not a type")
+            made = self.issue(e.pos, f"'{found.name}' is not a type")
         elif e.name not in self.messages:
             made = self.issue(e.pos, f"'{e.name}' is not a message type")
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from skiff.api import jsonpath, labels, names
 from skiff.api.errors import FieldError, not_supported
-from skiff.api.resources.checks import ErrorList, check_label_selector, validator
+from skiff.api.resources.checks import ErrorList, check_label_selector, go_struct, validator
 from skiff.api.resources.fields import get, items
 from skiff.api.types import Obj
 
@@ -276,7 +276,8 @@ def check_validating_policy(obj: Obj, old: Obj | None, errors: ErrorList) -> Non
         _check_validation(validation, f"spec.validations[{i}]", errors, expressions)
     if len(annotations) > MAX_ANNOTATIONS:
         why = f"must not have more than {MAX_ANNOTATIONS} auditAnnotations"
-        errors.invalid("spec.auditAnnotations", annotations, why)
+        shown = [go_struct(a, "key", "valueExpression") for a in annotations]
+        errors.invalid("spec.auditAnnotations", shown, why)
     seen: set[str] = set()
     for i, annotation in enumerate(annotations):
         path, key = f"spec.auditAnnotations[{i}]", annotation.get("key", "")

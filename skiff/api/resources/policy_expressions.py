@@ -139,7 +139,7 @@ class Expressions:
             return Compiled(expression, None, f"compilation failed: {e}")
         except ProgramError as e:
             return Compiled(expression, None, f"program instantiation failed: {e}", internal=True)
-        kind = str(program.type)
+        kind = _declared(program.type)
         if not expected or kind in expected:
             return Compiled(expression, program)
         one_of = expected[0] if len(expected) == 1 else f"one of [{' '.join(expected)}]"
@@ -153,6 +153,11 @@ class Expressions:
 
     def declare_type(self, name: str, type: Type) -> None:
         self.variables[name] = _plain(type)
+
+
+def _declared(t: Type) -> str:
+    """A type under its own name, which is not always the one that the checker's messages have."""
+    return f"{t.name}({', '.join(map(_declared, t.params))})" if t.params else t.name
 
 
 def _plain(t: Type) -> Type:

@@ -17,8 +17,8 @@ from skiff.api.types import Obj
 MOST_KINDS = 10
 Schema = Mapping[str, Any]
 
-_UNSEEN = ("int-or-string", "quantity")
-"""Formats of values that can be of several types: expressions do not see such fields."""
+_SHOWN: Mapping[str, Schema] = {"int-or-string": {"x-kubernetes-int-or-string": True}, "quantity": {}}
+"""Formats of values that can be of several types, as upstream's definitions have them; expressions see no quantities."""
 
 
 def builtin_schema(definition: str) -> Schema | None:
@@ -41,8 +41,8 @@ def _resolved(at: Schema, definitions: Mapping[str, Schema], prefix: str, within
             return {"type": "object"}
         found = definitions.get(name)
         at, within = schema.load().openapi(name) if found is None else found, (*within, name)
-    if at.get("format") in _UNSEEN:
-        return {}
+    if at.get("format") in _SHOWN:
+        return _SHOWN[at["format"]]
     made = dict(at)
     if "properties" in at:
         made["properties"] = {n: _resolved(p, definitions, prefix, within) for n, p in at["properties"].items()}
