@@ -726,12 +726,16 @@ def builtin(**options):
 def test_builtin_order_and_switches():
     names = builtin()
     assert names[:2] == ["CertificateRequester", "NamespaceLifecycle"]
-    assert names[-4:] == [
+    assert names[-7:] == [
+        "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
         "ServiceAllocation",
+        "PolicyParamAccess",
+        "ValidatingAdmissionPolicy",
         "ValidatingAdmissionWebhook",
         "ResourceQuota",
     ]
+    assert "ValidatingAdmissionPolicy" not in builtin(disable=["ValidatingAdmissionPolicy"])
     assert "MutatingAdmissionWebhook" not in builtin(disable=["MutatingAdmissionWebhook"])
     assert "Priority" not in builtin(disable=["Priority"])
     assert "ServiceAllocation" in builtin(disable=["ServiceAllocation"])
