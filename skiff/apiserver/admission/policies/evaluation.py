@@ -14,6 +14,7 @@ from skiff.apiserver.admission.conditions import BUDGET, Asking, Conditions, req
 from skiff.apiserver.admission.forms import Forms
 from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.policies.configuration import Policy
+from skiff.apiserver.admission.policies.invocations import Invocation
 from skiff.apiserver.admission.webhooks import review
 
 
@@ -116,25 +117,32 @@ async def view(forms: Forms, attrs: Attributes, gvr: GVR) -> View:
     return View(gvr, obj, old)
 
 
-def bindings_of(forms: Forms, attrs: Attributes, shown: View, param: Obj | None) -> dict[str, Any]:
+def bindings_of(forms: Forms, attrs: Attributes, shown: View, found: Invocation) -> dict[str, Any]:
     """The variables of an evaluation, but for the authorizer's. As conditions see them: without the namespace, and with
     the resource of the request itself."""
-    kind, asked = forms.kind(attrs.gvr, attrs.subresource), attrs.gvr
-    seen = asked, forms.kind(shown.gvr, attrs.subresource)
-    request = review.request("", attrs, (asked, kind), seen, None, None)
+    request: Obj = {}
+    if found.policy.program.uses_request:
+        kind, asked = forms.kind(attrs.gvr, attrs.subresource), attrs.gvr
+        seen = asked, forms.kind(shown.gvr, attrs.subresource)
+        request = request_variable(review.request("", attrs, (asked, kind), seen, None, None))
     return {
         "object": shown.obj,
         "oldObject": shown.old,
-        "params": param,
-        "request": request_variable(request),
+        "params": found.param,
+        "request": request,
         "namespaceObject": None,
     }
 
 
-def with_namespace(bindings: Mapping[str, Any], gvr: GVR, namespace: Obj | None) -> dict[str, Any]:
-    """As everything but conditions sees them. gvr: the resource that the policy asks for."""
-    resource = {"group": gvr.group, "version": gvr.version, "resource": gvr.plural}
-    return {**bindings, "request": {**bindings["request"], "resource": resource}, "namespaceObject": namespace}
+def with_namespace(bindings: Mapping[str, Any], found: Invocation, namespace: Obj | None) -> dict[str, Any]:
+    """As everything but conditions sees them: the resource is that which the policy asks for."""
+    own, gvr, program = dict(bindings), found.gvr, found.policy.program
+    if program.uses_request:
+        resource = {"group": gvr.group, "version": gvr.version, "resource": gvr.plural}
+        own["request"] = {**bindings["request"], "resource": resource}
+    if program.uses_namespace:
+        own["namespaceObject"] = namespace_object(namespace)
+    return own
 
 
 async def matches(

@@ -1,6 +1,5 @@
 """Which policies are meant by a request, with which bindings and parameters: what both kinds of policy have in common."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from skiff.api.errors import StatusError, not_found
@@ -9,6 +8,7 @@ from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes
 from skiff.apiserver.admission.matching import EXEMPT, Matcher
 from skiff.apiserver.admission.policies.configuration import Binding, Configuration, Policy
+from skiff.apiserver.admission.policies.params import ParamError, collect, unknown_kind
 from skiff.apiserver.registry import Registry
 
 REVIEWS = frozenset(
@@ -56,43 +56,37 @@ class Invocations:
         self._registry = registry
         self._matcher = matcher
 
-    async def of(self, attrs: Attributes) -> AsyncIterator[Invocation | Failure]:
+    async def of(self, attrs: Attributes) -> list[Invocation | Failure]:
         """In order of policies, bindings and parameters."""
-        from skiff.apiserver.admission.policies.params import unknown_kind
-
+        found: list[Invocation | Failure] = []
         for policy in self._configuration.policies:
             try:
-                gvr = await self._matches(policy, attrs)
+                gvr = await self._matcher.match(policy.criteria, attrs) if policy.criteria is not None else attrs.gvr
             except StatusError as e:
-                yield Failure(policy, None, e.message)
+                found.append(Failure(policy, None, e.message))
                 continue
             if gvr is None:
                 continue
             why = policy.error or unknown_kind(self._registry, policy)
             if why:
-                yield Failure(policy, None, why)
+                found.append(Failure(policy, None, why))
                 continue
             for binding in policy.bindings:
-                async for found in self._of_binding(policy, binding, attrs, gvr):
-                    yield found
-
-    async def _matches(self, policy: Policy, attrs: Attributes) -> GVR | None:
-        return await self._matcher.match(policy.criteria, attrs) if policy.criteria is not None else attrs.gvr
+                found += await self._of_binding(policy, binding, attrs, gvr)
+        return found
 
     async def _of_binding(
         self, policy: Policy, binding: Binding, attrs: Attributes, gvr: GVR
-    ) -> AsyncIterator[Invocation | Failure]:
-        from skiff.apiserver.admission.policies.params import ParamError, collect
-
+    ) -> list[Invocation] | list[Failure]:
         try:
             if binding.error:
                 raise ParamError(binding.error)
             if binding.criteria is not None and await self._matcher.match(binding.criteria, attrs) is None:
-                return
-            for param in await collect(self._registry, policy, binding, attrs.namespace):
-                yield Invocation(policy, binding, gvr, param)
+                return []
+            params = await collect(self._registry, policy, binding, attrs.namespace)
+            return [Invocation(policy, binding, gvr, param) for param in params]
         except (ParamError, StatusError) as e:
-            yield Failure(policy, binding, e.message if isinstance(e, StatusError) else str(e))
+            return [Failure(policy, binding, e.message if isinstance(e, StatusError) else str(e))]
 
     async def namespace_of(self, attrs: Attributes) -> Obj | None:
         """The namespace in which a request is; one for a namespace itself is in none. Raises 404."""

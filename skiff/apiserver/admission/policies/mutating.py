@@ -5,42 +5,19 @@ chain goes round once more; then only those policies mutate again that ask for i
 had the last word. Source: apiserver pkg/admission/plugin/policy/mutating.
 """
 
-from asyncio import get_running_loop
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import orjson
-
 from skiff.api.errors import StatusError
-from skiff.api.types import Obj
 from skiff.apiserver.admission import Attributes, Operation, Plugin
 from skiff.apiserver.admission.forms import Forms
 from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.policies.configuration import Configuration
-from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations, error_type
+from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations
 from skiff.apiserver.authz import Authorization
 
 if TYPE_CHECKING:
-    from skiff.apiserver.admission.policies.evaluation import View
-    from skiff.apiserver.admission.policies.program import Mutation
-
-Key = tuple[str, str, str, str]
-"""Policy, binding, namespace and name of the parameter."""
-
-
-@dataclass(slots=True)
-class _Memory:
-    """From one round to the other. previous: who could mutate again; due: who has to. last: what came out."""
-
-    previous: set[Key] = field(default_factory=set)
-    due: set[Key] = field(default_factory=set)
-    last: bytes = b""
-
-    def require(self) -> None:
-        """Something has changed, so all who mutated before may want to see it."""
-        self.due |= self.previous
-        self.previous = set()
+    pass
 
 
 class MutatingAdmissionPolicy(Plugin):
@@ -64,11 +41,13 @@ class MutatingAdmissionPolicy(Plugin):
     async def mutate(self, attrs: Attributes) -> None:
         if not self._configuration.policies or attrs.gvr.group_resource in UNSEEN:
             return
-        found = [one async for one in self._invocations.of(attrs)]
+        found = await self._invocations.of(attrs)
         failures = [(f.policy, _refused(f, f.message), "") for f in found if isinstance(f, Failure)]
         invocations = [one for one in found if isinstance(one, Invocation)]
         if invocations:
-            round_ = _Round(self._forms, self._authorization, self._metrics, attrs)
+            from skiff.apiserver.admission.policies.changing import Round
+
+            round_ = Round(self._forms, self._authorization, self._metrics, attrs)
             namespace = await self._invocations.namespace_of(attrs)
             for invocation in invocations:
                 wrong = await round_.invoke(invocation, namespace)
@@ -92,105 +71,3 @@ def _refusal(attrs: Attributes, refusals: Sequence[tuple[str, str]]) -> StatusEr
         error.status["reason"] = reason
     error.status["details"]["causes"] = [{"message": message} for message, _ in refusals]
     return error
-
-
-class _Round:
-    """The policies' part of one round of the chain."""
-
-    def __init__(
-        self, forms: Forms, authorization: Authorization | None, metrics: AdmissionMetrics, attrs: Attributes
-    ) -> None:
-        from skiff.apiserver.admission.conditions import Asking
-
-        self._forms = forms
-        self._metrics = metrics
-        self._attrs = attrs
-        self._asking = Asking(attrs, authorization)
-        self._memory: _Memory = attrs.memory.setdefault(MutatingAdmissionPolicy.name, _Memory())
-        self._patched = False
-        if attrs.again and self._memory.last != _text(attrs.obj):
-            self._memory.require()
-
-    async def invoke(self, invocation: Invocation, namespace: Obj | None) -> list[str]:
-        """What went wrong. Raises StatusError for what is not the policy's mistake."""
-        from skiff.apiserver.admission.conditions import Unmatched
-        from skiff.apiserver.admission.policies.evaluation import bindings_of, matches, view
-
-        attrs, policy, memory = self._attrs, invocation.policy, self._memory
-        shown = await view(self._forms, attrs, invocation.gvr)
-        bindings = bindings_of(self._forms, attrs, shown, invocation.param)
-        try:
-            if not await matches(policy, self._asking, bindings, self._metrics, attrs.operation):
-                return []
-        except Unmatched as e:
-            return [str(e)]
-        key = _key(invocation)
-        if attrs.again and key not in memory.due:
-            return []
-        before, wrong = _text(shown.obj), []
-        for mutation in policy.program.mutations if shown.obj is not None else ():
-            started = get_running_loop().time()
-            try:
-                why = await self._mutate(invocation, mutation, shown, namespace)
-            except StatusError as e:
-                self._observe(invocation, started, e.message)
-                raise
-            self._observe(invocation, started, why)
-            wrong += [why] if why else []
-        if shown.obj is not None and _text(shown.obj) != before:
-            attrs.obj = await self._forms.convert(shown.obj, invocation.gvr, attrs.gvr, attrs.subresource)
-            attrs.changed = attrs.reinvoke = True
-            memory.require()
-        if policy.spec.get("reinvocationPolicy") == "IfNeeded":
-            memory.previous.add(key)
-        return wrong
-
-    async def _mutate(self, invocation: Invocation, mutation: "Mutation", shown: "View", namespace: Obj | None) -> str:
-        """Changes the object of the view. Returns what went wrong."""
-        from skiff.api.cel import costs
-        from skiff.apiserver.admission.policies.evaluation import (
-            OutOfBudget,
-            Session,
-            bindings_of,
-            namespace_object,
-            with_namespace,
-        )
-        from skiff.apiserver.admission.policies.patches import PatchError, patched
-
-        assert shown.obj is not None
-        if mutation.expression.program is None:
-            return mutation.expression.error
-        plain = bindings_of(self._forms, self._attrs, shown, invocation.param)
-        bindings = with_namespace(plain, invocation.gvr, namespace_object(namespace))
-        variables = invocation.policy.program.variables
-        session = Session(variables, self._asking, {**bindings, **self._asking.variables}, costs.PER_OBJECT)
-        try:
-            outcome = await session.evaluate(mutation.expression)
-            if outcome.error:
-                return outcome.error
-            gvr, subresource = invocation.gvr, self._attrs.subresource
-            shown.obj = patched(self._forms, gvr, subresource, shown.obj, mutation.kind, outcome.value)
-            self._patched = True
-        except (PatchError, OutOfBudget) as e:
-            return str(e)
-        return ""
-
-    def end(self) -> None:
-        if self._patched:
-            self._memory.require()
-            self._attrs.reinvoke = True
-        self._memory.last = _text(self._attrs.obj)
-
-    def _observe(self, invocation: Invocation, started: float, error: str) -> None:
-        kind = error_type(error) if error else "no_error"
-        seconds = get_running_loop().time() - started
-        self._metrics.mutating.observe(seconds, invocation.policy.name, invocation.binding.name, kind)
-
-
-def _text(obj: Obj | None) -> bytes:
-    return orjson.dumps(obj)
-
-
-def _key(invocation: Invocation) -> Key:
-    meta = (invocation.param or {}).get("metadata") or {}
-    return (invocation.policy.name, invocation.binding.name, meta.get("namespace", ""), meta.get("name", ""))

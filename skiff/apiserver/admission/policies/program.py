@@ -28,7 +28,8 @@ class Mutation:
 
 
 class PolicyProgram:
-    """variables by name; conditions: matchConditions; then what the policy's kind has."""
+    """variables by name; conditions: matchConditions; then what the policy's kind has. uses: which of the variables that
+    take some making occur anywhere."""
 
     def __init__(self, spec: Mapping[str, Any]):
         known = Expressions(spec.get("paramKind") is not None, True)
@@ -37,11 +38,19 @@ class PolicyProgram:
             condition_of(known.compile(c.get("expression", ""), "bool")) for c in spec.get("matchConditions") or ()
         ]
         self.validations = [_validation(v, known) for v in spec.get("validations") or ()]
+        self.messages = any(v.message is not None for v in self.validations)
         self.annotations = [
             (a.get("key", ""), known.compile(a.get("valueExpression", ""), "string", "null_type"))
             for a in spec.get("auditAnnotations") or ()
         ]
         self.mutations = [_mutation(m, known) for m in spec.get("mutations") or ()]
+        every = [*self.variables.values(), *(compiled for _, compiled in self.annotations)]
+        every += [made for v in self.validations for made in (v.expression, v.message) if made is not None]
+        every += [mutation.expression for mutation in self.mutations]
+        programs = [p for p in (*(e.program for e in every), *(c.program for c in self.conditions)) if p is not None]
+        self.uses_request, self.uses_namespace = (
+            any(program.uses(name) for program in programs) for name in ("request", "namespaceObject")
+        )
 
 
 def _validation(validation: Mapping[str, Any], known: Expressions) -> Validation:
