@@ -252,6 +252,20 @@ def test_a_policy_about_another_version_of_a_custom_resource():
     assert play(scenario) == ["example.com/v1", {"made": "example.com.v1alpha1", "asked": "v1"}]
 
 
+def test_cluster_scoped_objects_and_namespaced_parameters():
+    async def scenario(api: Api) -> list[str]:
+        about = rule("namespaces", "persistentvolumes", "priorityclasses", group="*")
+        await create(api, "validating", validating("params.data.a == 'x'", paramKind=PK, rules=(about,)), ref(name="p"))
+        await ask(api, "POST", CM, cm("p", a="x"))
+        scheduling = "/apis/scheduling.k8s.io/v1/priorityclasses"
+        one = await api("POST", scheduling, {"metadata": {"name": "pc"}, "value": 1})
+        two = await api("PUT", f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"name": NAMESPACE}})
+        return [said(one), said(two)]
+
+    why = "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+    assert play(scenario) == [f"422 Invalid: failed to configure binding: {why}", "200"]
+
+
 class Reader:
     """Lets everybody write, and `reader` read config maps."""
 
@@ -291,6 +305,13 @@ NOPE = {"apiVersion": "none.example.com/v1", "kind": "Nope"}
             id="no policy",
         ),
         pytest.param(
+            BOB, VB, {"policyName": "nope", "validationActions": ["Deny"], **ref(name="x")},
+            "spec.paramRef: Forbidden: unable to resolve paramKind &{none.example.com/v1 Nope} to determine minimum required "
+            'permissions and user &{bob  [system:authenticated] map[]} does not have "get" permission for all groups, '
+            "versions and resources",
+            id="a kind that is not there",
+        ),
+        pytest.param(
             BOB, MB, {"policyName": "policy", **ref(name="x")},
             'spec.paramRef: Forbidden: user get does not have "&{bob  [system:authenticated] map[]}" permission on the object '
             "referenced by paramRef",
@@ -301,6 +322,7 @@ NOPE = {"apiVersion": "none.example.com/v1", "kind": "Nope"}
 def test_who_may_name_parameters(user: UserInfo, path: str, spec: Any, why: str):
     async def scenario(api: Api) -> tuple[int, str]:
         await create(api, "validating", validating("true", paramKind=PK))
+        await create(api, "validating", validating("true", paramKind=NOPE), name="nope")
         await create(api, "mutating", mutating(labelled("x: 'y'"), paramKind=PK))
         authorizers: Authorization = api.server.authorization
         authorizers.authorizers[1:] = [Reader()]

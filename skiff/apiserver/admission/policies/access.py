@@ -64,7 +64,7 @@ class PolicyParamAccess(Plugin):
         if policy is None:
             return f"unable to get policy {name} {whole}"
         if kind and target[2] == "*":
-            shown = f"&ParamKind{{APIVersion:{kind.get('apiVersion', '')},Kind:{kind.get('kind', '')},}}"
+            shown = f"&{{{kind.get('apiVersion', '')} {kind.get('kind', '')}}}"
             return f"unable to resolve paramKind {shown} {whole}"
         who, verb_text = _go(user), f'"{verb}"'
         if attrs.gvr.plural.startswith("mutating"):
