@@ -10,7 +10,8 @@ from skiff.api.cel.values import Message
 from skiff.api.resources.policy_expressions import VARIABLES, Compiled
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes
-from skiff.apiserver.admission.conditions import BUDGET, Asking, Conditions, request_variable
+from skiff.apiserver.admission.asking import Asking
+from skiff.apiserver.admission.conditions import BUDGET, Conditions, request_variable
 from skiff.apiserver.admission.forms import Forms
 from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.policies.configuration import Policy

@@ -9,7 +9,8 @@ from skiff.api.cel import costs
 from skiff.api.errors import StatusError
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes
-from skiff.apiserver.admission.conditions import Asking, Unmatched
+from skiff.apiserver.admission.asking import Asking
+from skiff.apiserver.admission.conditions import Unmatched
 from skiff.apiserver.admission.forms import Forms
 from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.policies.configuration import Policy
