@@ -63,7 +63,10 @@ class Round:
     async def invoke(self, invocation: Invocation, namespace: Obj | None) -> list[str]:
         """What went wrong. Raises StatusError for what is not the policy's mistake."""
         attrs, policy, memory = self._attrs, invocation.policy, self._memory
-        shown = await view(self._forms, attrs, invocation.gvr)
+        try:
+            shown = await view(self._forms, attrs, invocation.gvr)
+        except StatusError as e:
+            return [f"failed to configure policy: {e.message}"]
         bindings = bindings_of(self._forms, attrs, shown, invocation)
         try:
             if not await matches(policy, self._asking, bindings, self._metrics, attrs.operation):
