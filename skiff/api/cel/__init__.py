@@ -5,5 +5,5 @@
 functions. `declarations` makes types of OpenAPI schemas, and `validations` evaluates x-kubernetes-validations.
 
 Admission policies build on the same: `library.authorizer` is the interface they supply an authorizer through; mutating
-ones add `library.strings.JSON_PATCH_ROWS` and object construction (checker and planner refuse a Struct until then).
+ones add `library.strings.JSON_PATCH_ROWS` and the objects of `messages` that expressions can make.
 """

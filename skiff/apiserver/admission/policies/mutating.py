@@ -6,7 +6,6 @@ had the last word. Source: apiserver pkg/admission/plugin/policy/mutating.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from skiff.api.errors import StatusError
 from skiff.apiserver.admission import Attributes, Operation, Plugin
@@ -15,9 +14,6 @@ from skiff.apiserver.admission.metrics import AdmissionMetrics
 from skiff.apiserver.admission.policies.configuration import Configuration
 from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations
 from skiff.apiserver.authz import Authorization
-
-if TYPE_CHECKING:
-    pass
 
 
 class MutatingAdmissionPolicy(Plugin):
