@@ -409,6 +409,21 @@ CASES = [
         {},
     ),
     case(
+        "authorizer in variables",
+        validating(
+            "variables.both == 'yes no'",
+            variables=[
+                {"name": "may", "expression": "authorizer.path('/x').check('get').allowed() ? 'yes' : 'no'"},
+                {
+                    "name": "other",
+                    "expression": "authorizer.serviceAccount('x', 'y').path('/x').check('get').allowed() ? 'yes' : 'no'",
+                },
+                {"name": "both", "expression": "variables.may + ' ' + variables.other"},
+            ],
+        ),
+        [("POST", CM, cm(), "201")],
+    ),
+    case(
         "authorizermessage",
         validating(
             {"expression": "false", "messageExpression": "variables.a"},
