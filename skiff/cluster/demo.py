@@ -64,11 +64,13 @@ async def _demo(layout: Layout, node_ip: str) -> None:
         with step("Deploying 3 pods behind a Service", "3 pods are ready"):
             await deploy(client)
             await settled(client)
-        port = (await client.get(SERVICES, "web", NAMESPACE))["spec"]["ports"][0]["nodePort"]
+            port = (await client.get(SERVICES, "web", NAMESPACE))["spec"]["ports"][0]["nodePort"]
+            await all_answer(client, node_ip, port)
         console.print(f"[bold]$ curl http://{node_ip}:{port}[/]\n{await page(node_ip, port)}")
         with step("Killing a pod", "A killed pod was replaced"):
             await kill_one(client)
             await settled(client)
+            await all_answer(client, node_ip, port)
         with step("Rolling out a new version under load", "Rolled out a new version"):
             async with visitors(node_ip, port) as visits:
                 await roll(client)
@@ -124,16 +126,22 @@ async def _is_settled(client: Client) -> bool:
 
 async def kill_one(client: Client) -> None:
     """Deletes one ready pod and waits until the ReplicaSet has noticed."""
-    pods = (await client.list(PODS, NAMESPACE, labels="app=web")).items
-    victim = next(p for p in pods if "deletionTimestamp" not in p["metadata"])
+    pods = await _living(client)
+    victim = pods[0]
     await client.delete(PODS, victim["metadata"]["name"], NAMESPACE, grace_seconds=0)
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        now = (await client.list(PODS, NAMESPACE, labels="app=web")).items
+        now = await _living(client)
         new = {p["metadata"]["uid"] for p in now} - {p["metadata"]["uid"] for p in pods}
         if new and await _replicas_ready(client):
             return
         await asyncio.sleep(0.02)
+
+
+async def _living(client: Client) -> list[Obj]:
+    """The pods that nobody has deleted."""
+    pods = (await client.list(PODS, NAMESPACE, labels="app=web")).items
+    return [p for p in pods if "deletionTimestamp" not in p["metadata"]]
 
 
 async def _replicas_ready(client: Client) -> bool:
@@ -177,6 +185,23 @@ async def visitors(host: str, port: int, count: int = 4) -> AsyncIterator[Visits
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def all_answer(client: Client, host: str, port: int) -> None:
+    """Waits until every pod has answered through the Service, which follows its pods a moment later."""
+    silent = {p["metadata"]["name"] for p in await _living(client)}
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    why = "others do"
+    while silent:
+        if time.monotonic() > deadline:
+            who = ", ".join(sorted(silent))
+            raise Problem(f"{who} did not answer on {host}:{port}", why, "skiff status, then skiff up --demo")
+        try:
+            text = await page(host, port)
+            silent = {name for name in silent if name not in text}
+        except Problem as err:
+            why = err.why
+            await asyncio.sleep(0.02)
 
 
 async def page(host: str, port: int) -> str:
