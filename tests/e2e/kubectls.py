@@ -105,7 +105,8 @@ def environment(program: str, kubeconfig: Path, directory: Path, **more: str) ->
     config = directory / "config"
     shutil.copyfile(kubeconfig, config)
     path = f"{programs}:{os.environ['PATH']}"
-    fixed = {"PATH": path, "HOME": str(directory), "KUBECONFIG": str(config), "LANG": "C.UTF-8", "TZ": "UTC"}
+    fixed = {"PATH": path, "HOME": str(directory), "TMPDIR": str(directory), "KUBECONFIG": str(config)}
+    fixed |= {"LANG": "C.UTF-8", "TZ": "UTC"}
     return {**fixed, **more}
 
 
