@@ -1,8 +1,8 @@
 """Admission: what may change or refuse a write between authorization and the store.
 
 An ordered chain of plugins, one per module. First every interested plugin mutates in order (once more when a webhook or a
-policy made a difference), then every one validates in order; a refusal is a StatusError. Plugins read the cluster through a Lookup and write through a Client; they do not know
-their neighbours. `builtin.plugins()` is the list, in upstream's order (kubeapiserver options, AllOrderedPlugins).
+policy made a difference), then every one validates in order; a refusal is a StatusError. Plugins read the cluster
+through a Lookup and write through a Client; they do not know their neighbours. `builtin.plugins()` is the list, in upstream's order (kubeapiserver options, AllOrderedPlugins).
 """
 
 from collections.abc import Mapping, Sequence
