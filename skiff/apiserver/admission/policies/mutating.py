@@ -8,34 +8,17 @@ had the last word. Source: apiserver pkg/admission/plugin/policy/mutating.
 from collections.abc import Sequence
 
 from skiff.api.errors import StatusError
-from skiff.apiserver.admission import Attributes, Operation, Plugin
-from skiff.apiserver.admission.forms import Forms
-from skiff.apiserver.admission.metrics import AdmissionMetrics
-from skiff.apiserver.admission.policies.configuration import Configuration
-from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations
-from skiff.apiserver.authz import Authorization
+from skiff.apiserver.admission import Attributes, Operation
+from skiff.apiserver.admission.policies.invocations import Failure, Invocation
+from skiff.apiserver.admission.policies.plugin import PolicyPlugin
 
 
-class MutatingAdmissionPolicy(Plugin):
+class MutatingAdmissionPolicy(PolicyPlugin):
     name = "MutatingAdmissionPolicy"
     operations: frozenset[Operation] = frozenset(("CREATE", "UPDATE", "CONNECT"))
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        invocations: Invocations,
-        forms: Forms,
-        authorization: Authorization | None,
-        metrics: AdmissionMetrics,
-    ):
-        self._configuration = configuration
-        self._invocations = invocations
-        self._forms = forms
-        self._authorization = authorization
-        self._metrics = metrics
-
     async def mutate(self, attrs: Attributes) -> None:
-        if not self._configuration.policies or attrs.gvr.group_resource in UNSEEN:
+        if self._has_none(attrs):
             return
         found = await self._invocations.of(attrs)
         failures = [(f.policy, _refused(f, f.message), "") for f in found if isinstance(f, Failure)]

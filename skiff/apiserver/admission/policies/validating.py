@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from skiff.api.errors import StatusError
-from skiff.apiserver.admission import Attributes, Operation, Plugin
-from skiff.apiserver.admission.forms import Forms
-from skiff.apiserver.admission.metrics import AdmissionMetrics
-from skiff.apiserver.admission.policies.configuration import Binding, Configuration, Policy
-from skiff.apiserver.admission.policies.invocations import UNSEEN, Failure, Invocation, Invocations, error_type
-from skiff.apiserver.authz import Authorization
+from skiff.apiserver.admission import Attributes, Operation
+from skiff.apiserver.admission.policies.configuration import Binding, Policy
+from skiff.apiserver.admission.policies.invocations import Failure, Invocation, error_type
+from skiff.apiserver.admission.policies.plugin import PolicyPlugin
 
 if TYPE_CHECKING:
     from skiff.apiserver.admission.policies.judging import Decision, Result
@@ -35,26 +33,12 @@ class Denial:
         return f"ValidatingAdmissionPolicy '{self.policy.name}'{with_binding} denied request: {self.message}"
 
 
-class ValidatingAdmissionPolicy(Plugin):
+class ValidatingAdmissionPolicy(PolicyPlugin):
     name = "ValidatingAdmissionPolicy"
     operations: frozenset[Operation] = frozenset(("CREATE", "UPDATE", "DELETE", "CONNECT"))
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        invocations: Invocations,
-        forms: Forms,
-        authorization: Authorization | None,
-        metrics: AdmissionMetrics,
-    ):
-        self._configuration = configuration
-        self._invocations = invocations
-        self._forms = forms
-        self._authorization = authorization
-        self._metrics = metrics
-
     async def validate(self, attrs: Attributes) -> None:
-        if not self._configuration.policies or attrs.gvr.group_resource in UNSEEN:
+        if self._has_none(attrs):
             return
         from skiff.apiserver.admission.policies.judging import Judging, Unconvertible
 

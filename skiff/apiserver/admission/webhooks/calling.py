@@ -1,6 +1,8 @@
 """Whether a webhook is meant, in which form it sees the request, and the call itself. Both plugins do it alike."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from skiff import env
@@ -136,7 +138,23 @@ class Caller:
             return hook.timeout_s
         return max(0.001, min(hook.timeout_s, attrs.deadline - asyncio.get_running_loop().time()))
 
-    def note(self, hook: Hook, attrs: Attributes, started: float, error: Exception | None) -> None:
+    @contextmanager
+    def counted(self, hook: Hook, attrs: Attributes, key: str) -> Iterator[None]:
+        """Around a call and what is made of its answer: counts it, and does with one that failed what its policy says. key:
+        the place in the audit annotations. Raises StatusError."""
+        started = asyncio.get_running_loop().time()
+        try:
+            yield
+        except CallFailed as e:
+            self._note(hook, attrs, started, e)
+            self._failed(hook, attrs, e, key)
+        except Exception as e:
+            self._note(hook, attrs, started, e)
+            raise
+        else:
+            self._note(hook, attrs, started, None)
+
+    def _note(self, hook: Hook, attrs: Attributes, started: float, error: Exception | None) -> None:
         """Counts a call."""
         seconds, operation = asyncio.get_running_loop().time() - started, attrs.operation
         code, kind, rejected = 200, "", error is not None
@@ -150,7 +168,7 @@ class Caller:
             self.metrics.rejected(hook.name, self._step, operation, kind, code)
         self.metrics.called(seconds, hook.name, self._step, operation, code, rejected=rejected)
 
-    def failed(self, hook: Hook, attrs: Attributes, error: CallFailed, key: str) -> None:
+    def _failed(self, hook: Hook, attrs: Attributes, error: CallFailed, key: str) -> None:
         """Raises 500 if that is what a failed call means; 504 when the client has given up."""
         if hook.fail:
             raise internal(str(error)) from error

@@ -4,7 +4,6 @@ When one makes a difference, the chain of plugins runs once more, and webhooks w
 asked before the change are asked again. Source: apiserver pkg/admission/plugin/webhook/mutating.
 """
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,19 +70,11 @@ class MutatingAdmissionWebhook(Plugin):
 
     async def _ask(self, hook: Hook, attrs: Attributes, gvr: GVR, views: Views, index: int) -> bool:
         """Whether the object is another one now. Raises StatusError."""
-        started = asyncio.get_running_loop().time()
         place, changed = f"{ANNOTATION}round_{int(attrs.again)}_index_{index}", False
         try:
-            answer = await self._caller.ask(hook, attrs, gvr, views)
-            changed = await self._patch(hook, attrs, gvr, views, answer)
-        except CallFailed as e:
-            self._caller.note(hook, attrs, started, e)
-            self._caller.failed(hook, attrs, e, place)
-        except Exception as e:
-            self._caller.note(hook, attrs, started, e)
-            raise
-        else:
-            self._caller.note(hook, attrs, started, None)
+            with self._caller.counted(hook, attrs, place):
+                answer = await self._caller.ask(hook, attrs, gvr, views)
+                changed = await self._patch(hook, attrs, gvr, views, answer)
         finally:
             told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
             annotate(attrs, place, orjson.dumps(told).decode())

@@ -8,7 +8,7 @@ import asyncio
 from skiff.api.types import GVR
 from skiff.apiserver.admission import Attributes, Plugin
 from skiff.apiserver.admission.matching import EXEMPT
-from skiff.apiserver.admission.webhooks.calling import Caller, CallFailed, Views
+from skiff.apiserver.admission.webhooks.calling import Caller, Views
 from skiff.apiserver.admission.webhooks.configuration import Configurations, Hook
 
 ANNOTATION = "validating.webhook.admission.k8s.io/"
@@ -60,14 +60,5 @@ class ValidatingAdmissionWebhook(Plugin):
 
     async def _ask(self, hook: Hook, gvr: GVR, attrs: Attributes, views: Views, index: int) -> None:
         """Raises StatusError."""
-        started = asyncio.get_running_loop().time()
-        try:
+        with self._caller.counted(hook, attrs, f"{ANNOTATION}round_0_index_{index}"):
             await self._caller.ask(hook, attrs, gvr, views)
-        except CallFailed as e:
-            self._caller.note(hook, attrs, started, e)
-            self._caller.failed(hook, attrs, e, f"{ANNOTATION}round_0_index_{index}")
-        except Exception as e:
-            self._caller.note(hook, attrs, started, e)
-            raise
-        else:
-            self._caller.note(hook, attrs, started, None)
