@@ -1,7 +1,6 @@
 """What mutating policies make of a request, in one round of the chain."""
 
 from asyncio import get_running_loop
-from dataclasses import dataclass, field
 
 import orjson
 
@@ -25,24 +24,11 @@ from skiff.apiserver.admission.policies.evaluation import (
 from skiff.apiserver.admission.policies.invocations import Invocation, error_type
 from skiff.apiserver.admission.policies.patches import PatchError, patched
 from skiff.apiserver.admission.policies.program import Mutation
+from skiff.apiserver.admission.reinvocation import Memory
 from skiff.apiserver.authz import Authorization
 
 Key = tuple[str, str, str, str]
 """Policy, binding, namespace and name of the parameter."""
-
-
-@dataclass(slots=True)
-class _Memory:
-    """From one round to the other. previous: who could mutate again; due: who has to. last: what came out."""
-
-    previous: set[Key] = field(default_factory=set)
-    due: set[Key] = field(default_factory=set)
-    last: bytes = b""
-
-    def require(self) -> None:
-        """Something has changed, so all who mutated before may want to see it."""
-        self.due |= self.previous
-        self.previous = set()
 
 
 class Round:
@@ -55,10 +41,10 @@ class Round:
         self._metrics = metrics
         self._attrs = attrs
         self._asking = Asking(attrs, authorization)
-        self._memory: _Memory = attrs.memory.setdefault("MutatingAdmissionPolicy", _Memory())
+        self._memory: Memory = attrs.memory.setdefault("MutatingAdmissionPolicy", Memory())
         self._patched = False
-        if attrs.again and self._memory.last != _text(attrs.obj):
-            self._memory.require()
+        if attrs.again and self._memory.output != _text(attrs.obj):
+            self._memory.changed()
 
     async def invoke(self, invocation: Invocation, namespace: Obj | None) -> list[str]:
         """What went wrong. Raises StatusError for what is not the policy's mistake."""
@@ -74,7 +60,7 @@ class Round:
         except Unmatched as e:
             return [str(e)]
         key = _key(invocation)
-        if attrs.again and key not in memory.due:
+        if attrs.again and key not in memory.again:
             return []
         before, wrong = _text(shown.obj), []
         for mutation in policy.program.mutations if shown.obj is not None else ():
@@ -89,9 +75,9 @@ class Round:
         if shown.obj is not None and _text(shown.obj) != before:
             attrs.obj = await self._forms.convert(shown.obj, invocation.gvr, attrs.gvr, attrs.subresource)
             attrs.changed = attrs.reinvoke = True
-            memory.require()
+            memory.changed()
         if policy.spec.get("reinvocationPolicy") == "IfNeeded":
-            memory.previous.add(key)
+            memory.asked.add(key)
         return wrong
 
     async def _mutate(self, invocation: Invocation, mutation: Mutation, shown: View, namespace: Obj | None) -> str:
@@ -116,9 +102,9 @@ class Round:
 
     def end(self) -> None:
         if self._patched:
-            self._memory.require()
+            self._memory.changed()
             self._attrs.reinvoke = True
-        self._memory.last = _text(self._attrs.obj)
+        self._memory.output = _text(self._attrs.obj)
 
     def _observe(self, invocation: Invocation, started: float, error: str) -> None:
         kind = error_type(error) if error else "no_error"

@@ -4,7 +4,6 @@ When one makes a difference, the chain of plugins runs once more, and webhooks w
 asked before the change are asked again. Source: apiserver pkg/admission/plugin/webhook/mutating.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,26 +14,13 @@ from skiff.api.patch import DoesNotApply, apply_operations
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission import Attributes, Plugin
 from skiff.apiserver.admission.matching import EXEMPT
+from skiff.apiserver.admission.reinvocation import Memory
 from skiff.apiserver.admission.webhooks.calling import Caller, CallFailed, Views, annotate
 from skiff.apiserver.admission.webhooks.configuration import Configurations, Hook
 from skiff.apiserver.admission.webhooks.review import Answer
 from skiff.apiserver.negotiation import json_error
 
 ANNOTATION = "mutation.webhook.admission.k8s.io/"
-
-
-@dataclass(slots=True)
-class _Memory:
-    """Of one request. asked: who has been asked since the last change and wants to hear of the next; again: who has to be
-    asked again; output: the object when the plugin was through, if that is of interest."""
-
-    asked: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-    output: bytes = b""
-
-    def changed(self) -> None:
-        self.again |= self.asked
-        self.asked = set()
 
 
 class MutatingAdmissionWebhook(Plugin):
@@ -52,7 +38,7 @@ class MutatingAdmissionWebhook(Plugin):
         hooks = self._configurations.hooks
         if not hooks or attrs.gvr.group_resource in EXEMPT:
             return
-        memory: _Memory = attrs.memory.setdefault(self.name, _Memory())
+        memory: Memory = attrs.memory.setdefault(self.name, Memory())
         if attrs.again and memory.asked and memory.output != _text(attrs.obj):
             memory.changed()  # by another plugin
         views = Views(self._caller.forms, attrs)
