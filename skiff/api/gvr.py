@@ -35,3 +35,6 @@ STORAGECLASSES = GVR("storage.k8s.io", "v1", "storageclasses", "StorageClass", F
 PODDISRUPTIONBUDGETS = GVR("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 TOKENREVIEWS = GVR("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False)
 SUBJECTACCESSREVIEWS = GVR("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False)
+VALIDATINGADMISSIONPOLICIES = GVR(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False
+)

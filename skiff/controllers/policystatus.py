@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from skiff.api.gvr import VALIDATINGADMISSIONPOLICIES as POLICIES
 from skiff.api.types import GVR, Obj
 from skiff.client.controller import Key, Watch, key_of
 from skiff.client.discovery import discover
@@ -18,9 +19,6 @@ from skiff.wire.messages import Request
 if TYPE_CHECKING:
     from skiff.api.resources.policy_types import Schema
 
-POLICIES = GVR(
-    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False
-)  # fmt: skip
 MANAGER = "validatingadmissionpolicy-status-controller"
 _REFERENCE = "#/components/schemas/"
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from skiff.api.gvr import VALIDATINGADMISSIONPOLICIES
 from skiff.api.selectors import Selector, SelectorError, from_label_selector
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission.matching import GROUP, Criteria
@@ -12,7 +13,7 @@ from skiff.apiserver.lookup import Lookup
 if TYPE_CHECKING:
     from skiff.apiserver.admission.policies.program import PolicyProgram
 
-VALIDATING = GVR(GROUP, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False)
+VALIDATING = VALIDATINGADMISSIONPOLICIES
 VALIDATING_BINDINGS = GVR(GROUP, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", False)
 MUTATING = GVR(GROUP, "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy", False)
 MUTATING_BINDINGS = GVR(GROUP, "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", False)

@@ -11,11 +11,10 @@ import orjson
 from skiff.api.selectors import SelectorError
 from skiff.api.types import GVR, Obj
 from skiff.apiserver.admission.conditions import Condition, compiled
-from skiff.apiserver.admission.matching import Criteria
+from skiff.apiserver.admission.matching import GROUP, Criteria
 from skiff.apiserver.lookup import Lookup
 from skiff.apiserver.webhookclient import WebhookClient
 
-GROUP = "admissionregistration.k8s.io"
 MUTATING = GVR(GROUP, "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False)
 VALIDATING = GVR(GROUP, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False)
 KNOWN = ("v1", "v1beta1")
