@@ -100,7 +100,7 @@ class Face:
         code = await self._refusal(request, path)
         if code:
             return Response(code, dict(TEXT), b"Unauthorized\n" if code == 401 else b"Forbidden\n")
-        return Response(200, {"content-type": metrics.CONTENT_TYPE}, ("\n".join(metrics.render()) + "\n").encode())
+        return Response(200, {"content-type": metrics.CONTENT_TYPE}, metrics.text().encode())
 
     async def _refusal(self, request: Request, path: str) -> int:
         """0: the caller may read it."""

@@ -106,6 +106,11 @@ def count_request(code: str, method: str, host: str, seconds: float = 0.0) -> No
     times.observe(seconds)
 
 
+def text() -> str:
+    """All of it, as it is served."""
+    return "\n".join(render()) + "\n"
+
+
 def render() -> list[str]:
     """Lines, without an end of line."""
     lines = [*_build(), *_process(), *_rest_client(), *_work_queues()]

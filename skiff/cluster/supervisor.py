@@ -60,8 +60,13 @@ def read_pid(path: Path) -> int:
 
 
 def write_pid(path: Path, pid: int) -> None:
+    _write(path, f"{pid} {start_time(pid)}")
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing."""
     temporary = path.with_suffix(f".{os.getpid()}")  # `up` and the supervisor may write the same file at the same time
-    temporary.write_text(f"{pid} {start_time(pid)}")
+    temporary.write_text(text)
     os.replace(temporary, path)
 
 
@@ -182,9 +187,7 @@ class Child:
 
     def _note(self, why: str) -> None:
         count = read_restarts(self.restarts).get("count", 0) + 1
-        temporary = self.restarts.with_suffix(".new")
-        temporary.write_text(json.dumps({"count": count, "at": time.time(), "why": why}))
-        os.replace(temporary, self.restarts)
+        _write(self.restarts, json.dumps({"count": count, "at": time.time(), "why": why}))
 
     def _watch(self, pid: int) -> None:
         self.pid, self.fd, self.started = pid, os.pidfd_open(pid), time.monotonic()

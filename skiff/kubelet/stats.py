@@ -201,4 +201,4 @@ class Stats:
             "kubelet_running_containers", "gauge", "Number of containers currently running",
             [sample("kubelet_running_containers", {"container_state": "running"}, running)],
         )  # fmt: skip
-        return own + "\n".join(metrics.render()) + "\n"
+        return own + metrics.text()

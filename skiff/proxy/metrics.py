@@ -35,4 +35,4 @@ async def metrics_answer(request: Request) -> Response:
         return Response(200, {"content-type": "text/plain; charset=utf-8"}, b"ok")
     if request.path != "/metrics":
         return Response(404, {"content-type": "text/plain; charset=utf-8"}, b"404 page not found\n")
-    return Response(200, {"content-type": metrics.CONTENT_TYPE}, ("\n".join(metrics.render()) + "\n").encode())
+    return Response(200, {"content-type": metrics.CONTENT_TYPE}, metrics.text().encode())
